@@ -1,0 +1,142 @@
+//! The machine, in calls of every size.
+
+extern crate std;
+
+use std::{format, string::String, vec::Vec};
+
+use super::*;
+
+/// Does to both directions what the probe does, with `split` bytes a call. Tells of each message
+/// its direction, the length of its head and of its body; `+` where it is not over.
+fn follow(calls: &[(char, &[u8])], split: usize) -> Vec<String> {
+    let mut ways = [Stream::NEW; 2];
+    let (mut heads, mut connects) = ([false; 64], [false; 64]);
+    let mut told = Vec::new();
+    for (way, bytes) in calls {
+        let stream = &mut ways[usize::from(*way == '<')];
+        for call in bytes.chunks(split.max(1)) {
+            let mut rest = call;
+            while !rest.is_empty() {
+                if stream.phase.is_counted() {
+                    let (passed, step) = stream.pass_over(rest.len() as u64);
+                    rest = &rest[usize::try_from(passed).unwrap()..];
+                    if step == Step::MessageEnded {
+                        told.push(format!("{way}body {}", stream.body_bytes));
+                    }
+                    continue;
+                }
+                if stream.phase == Phase::UNTIL_CLOSE {
+                    stream.body_bytes += rest.len() as u64;
+                    break;
+                }
+                if !stream.phase.is_head() && !stream.phase.is_framing() {
+                    break;
+                }
+                let step = stream.take(rest[0]);
+                rest = &rest[1..];
+                match step {
+                    Step::More | Step::ChunkFollows => {}
+                    Step::MessageEnded => told.push(format!("{way}body {}", stream.body_bytes)),
+                    Step::Refused => told.push(format!("{way}refused")),
+                    Step::HeadEnded => {
+                        let head = stream.head_bytes;
+                        let next = (stream.ordinal as usize + 1) & 63;
+                        let ended = if stream.is_response() {
+                            stream.begin_body(heads[next], connects[next])
+                        } else {
+                            (heads[next], connects[next]) = (stream.is_head(), stream.is_connect());
+                            stream.begin_body(false, false)
+                        };
+                        let more = if ended == Step::More { "+" } else { "" };
+                        told.push(format!("{way}head {head}{more}"));
+                    }
+                }
+            }
+        }
+    }
+    told
+}
+
+/// The same whatever the calls are.
+fn check(calls: &[(char, &[u8])], expected: &[&str]) {
+    for split in [1, 2, 3, 5, 7, 11, 64, 1 << 20] {
+        assert_eq!(follow(calls, split), expected, "in calls of {split} bytes: {calls:?}");
+    }
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
+
+#[test]
+fn bodies_are_as_long_as_the_head_says() {
+    check(&[('>', GET), ('<', OK)], &[">head 18", "<head 38+", "<body 3"]);
+    let post = b"POST / HTTP/1.1\r\ncontent-LENGTH:  12 \r\nX: 99\r\n\r\nGET / HTTP/1";
+    check(&[('>', post), ('>', GET)], &[">head 48+", ">body 12", ">head 18"]);
+    let none = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    check(&[('>', GET), ('<', none), ('<', OK)], &[">head 18", "<head 38", "<head 38+", "<body 3"]);
+    let until_close = b"HTTP/1.0 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+    check(&[('<', until_close)], &["<head 19+"]);
+}
+
+#[test]
+fn responses_without_a_body_have_none_whatever_they_say() {
+    let head = b"HEAD / HTTP/1.1\r\n\r\n";
+    let long = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+    check(
+        &[('>', head), ('<', long), ('<', OK)],
+        &[">head 19", "<head 38", "<head 38+", "<body 3"],
+    );
+    for status in ["204", "304", "103"] {
+        let bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: 9\r\n\r\n");
+        check(&[('<', bytes.as_bytes()), ('<', OK)], &["<head 37", "<head 38+", "<body 3"]);
+    }
+}
+
+#[test]
+fn chunks_are_walked() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\
+        1;a=\"b\"\r\n0\r\nA \r\n0\r\n\r\nGET / \r\n0\r\nTrailer: x\r\n\r\n";
+    check(&[('<', chunked), ('<', OK)], &["<head 53+", "<body 11", "<head 38+", "<body 3"]);
+    let endless = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff";
+    check(&[('>', endless)], &[">head 47+", ">refused"]);
+}
+
+#[test]
+fn what_follows_an_upgrade_or_connect_is_not_looked_at() {
+    let upgraded = b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    check(&[('>', GET), ('<', upgraded)], &[">head 18", "<head 38"]);
+    let connect = b"CONNECT example:443 HTTP/1.1\r\n\r\n";
+    let yes = b"HTTP/1.1 200 OK\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    check(&[('>', connect), ('<', yes)], &[">head 32", "<head 19"]);
+    let no = b"HTTP/1.1 403 X\r\nContent-Length: 2\r\n\r\nno";
+    check(&[('>', connect), ('<', no)], &[">head 32", "<head 37+", "<body 2"]);
+}
+
+#[test]
+fn lines_may_end_in_a_bare_line_feed_and_messages_begin_with_empty_ones() {
+    check(&[('>', b"\r\n\nPURGE /x HTTP/1.0\nA: b\n\n"), ('>', GET)], &[">head 24", ">head 18"]);
+}
+
+#[test]
+fn other_protocols_are_refused_early() {
+    for bytes in [
+        &b"\x16\x03\x01"[..],
+        b"SSH-2.0-x",
+        b"EHLO host\r\n",
+        b"GET /x\r\n",
+        b"get / HTTP/1.1\r\n",
+        b"A / HTTP/1.1\r\n",
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZ /",
+        b"HTTPS/1.1 200",
+        b"*1\r\n$4\r\nPING\r\n",
+    ] {
+        check(&[('>', bytes)], &[">refused"]);
+    }
+    let mut stream = Stream::NEW;
+    for byte in b"PRI * HTTP/2.0" {
+        if stream.take(*byte) == Step::Refused {
+            break;
+        }
+    }
+    assert_eq!(stream.phase, Phase::HTTP2);
+}

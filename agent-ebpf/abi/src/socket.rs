@@ -1,0 +1,233 @@
+//! What processes say over their sockets: connections, heads of messages, and ends.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{header::Header, http1::Stream, task::TaskId};
+
+/// Bytes of heads that one record carries at most.
+pub const HEAD_BYTES: usize = 4 * 1024;
+/// Bytes of a head that reach user space at most; what is beyond is passed over.
+pub const HEAD_MAX: u32 = 8 * 1024;
+
+/// A connection for ever: the address of its `struct sock` is used again, together with the time
+/// at which it was first seen it is not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ConnectionId {
+    /// Address of the `struct sock`.
+    pub sock: u64,
+    /// `CLOCK_BOOTTIME` at which it was first seen, nanoseconds.
+    pub since_ns: u64,
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Role(pub u32);
+
+impl Role {
+    /// Not known.
+    pub const UNKNOWN: Self = Self(0);
+    /// The process sends requests.
+    pub const CLIENT: Self = Self(1);
+    /// The process receives requests.
+    pub const SERVER: Self = Self(2);
+}
+
+/// A connection that speaks HTTP, before its first head; or one that could not be opened.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Connection {
+    /// Kind [`CONNECTION`](crate::header::Kind::CONNECTION).
+    pub header: Header,
+    /// Who used it first.
+    pub process: TaskId,
+    /// The span that what it does belongs to.
+    pub owner: TaskId,
+    /// Which.
+    pub connection: ConnectionId,
+    /// Who opened it.
+    pub role: Role,
+    /// `AF_INET` (2) or `AF_INET6` (10).
+    pub family: u32,
+    /// Port here.
+    pub local_port: u16,
+    /// Port there.
+    pub remote_port: u16,
+    /// Why it could not be opened, as errno(3) has it; 0 where it could.
+    pub error: u32,
+    /// When `connect(2)` began, `CLOCK_BOOTTIME`; 0 if that was not seen.
+    pub connect_ns: u64,
+    /// When it was established; 0 if that was not seen.
+    pub connected_ns: u64,
+    /// Address here; an IPv4 address in the first four bytes.
+    pub local: [u8; 16],
+    /// Address there.
+    pub remote: [u8; 16],
+}
+
+/// A piece of the head of an HTTP/1 message. Followed by `head_len` bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Head {
+    /// Kind [`HEAD`](crate::header::Kind::HEAD).
+    pub header: Header,
+    /// Whose process moved it.
+    pub process: TaskId,
+    /// The span that what it does belongs to.
+    pub owner: TaskId,
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// The thread, in the root PID namespace.
+    pub tid: u32,
+    /// 1 if the process sent it, 0 if it received it.
+    pub sent: u32,
+    /// Where in the head the piece begins, bytes.
+    pub offset: u32,
+    /// How many bytes follow.
+    pub head_len: u32,
+    /// What is known at its end: see [`flag`].
+    pub flags: u32,
+    /// Final messages of this direction that were complete or begun when the head was: the first
+    /// has 1. Valid with [`flag::HEAD_ENDED`].
+    pub ordinal: u32,
+}
+
+/// Of a [`Head`].
+pub mod flag {
+    /// The head is complete with this piece.
+    pub const HEAD_ENDED: u32 = 1;
+    /// So is the message: it has no body.
+    pub const MESSAGE_ENDED: u32 = 1 << 1;
+    /// The bytes were more than a head may have; the rest was passed over.
+    pub const CUT: u32 = 1 << 2;
+}
+
+/// Frames of HTTP/2 as they came, in whole or in part. Followed by `frames_len` bytes.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Frames {
+    /// Kind [`FRAMES`](crate::header::Kind::FRAMES).
+    pub header: Header,
+    /// Whose process moved them.
+    pub process: TaskId,
+    /// The span that what it does belongs to.
+    pub owner: TaskId,
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// Where they begin, bytes after the first frame's first in this direction.
+    pub offset: u64,
+    /// 1 if the process sent them, 0 if it received them.
+    pub sent: u32,
+    /// How many bytes follow.
+    pub frames_len: u32,
+    /// The thread, in the root PID namespace.
+    pub tid: u32,
+    /// Zero.
+    pub _pad: u32,
+}
+
+/// The body of a message is complete.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct End {
+    /// Kind [`END`](crate::header::Kind::END).
+    pub header: Header,
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// 1 if the process sent it, 0 if it received it.
+    pub sent: u32,
+    /// As in [`Head`].
+    pub ordinal: u32,
+    /// Payload, without the framing of chunks.
+    pub body_bytes: u64,
+}
+
+/// Nothing more comes from a connection.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Closed {
+    /// Kind [`CLOSED`](crate::header::Kind::CLOSED).
+    pub header: Header,
+    /// Which.
+    pub connection: ConnectionId,
+    /// Why: see [`closed`].
+    pub reason: u32,
+    /// As errno(3) has it, where there was one.
+    pub error: u32,
+    /// Payload of the message being sent.
+    pub sent_body_bytes: u64,
+    /// Payload of the message being received.
+    pub received_body_bytes: u64,
+    /// When the last byte was moved, `CLOCK_BOOTTIME`.
+    pub last_ns: u64,
+}
+
+/// Of a [`Closed`].
+pub mod closed {
+    /// The socket was closed, here or by the other side.
+    pub const SOCKET: u32 = 0;
+    /// What follows is another protocol: an upgrade or a tunnel.
+    pub const TUNNEL: u32 = 1;
+    /// The bytes are not the messages that they should be: nothing more is taken from it.
+    pub const OUT_OF_STEP: u32 = 2;
+}
+
+/// One direction of a [`Conn`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Way {
+    /// Where in which message it is.
+    pub stream: Stream,
+    /// When the last byte was moved.
+    pub last_ns: u64,
+}
+
+/// Value of the map `CONNECTIONS`; the key is the address of the `struct sock`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Conn {
+    /// When it was first seen.
+    pub since_ns: u64,
+    /// Who opened it, or used it first.
+    pub process: TaskId,
+    /// The span that its opening belongs to.
+    pub owner: TaskId,
+    /// When `connect(2)` began.
+    pub connect_ns: u64,
+    /// When it was established.
+    pub connected_ns: u64,
+    /// Requests whose method is HEAD, a bit each, by their ordinal.
+    pub head_requests: u64,
+    /// Requests whose method is CONNECT, likewise.
+    pub connect_requests: u64,
+    /// Who sends requests.
+    pub role: Role,
+    /// See [`state`].
+    pub state: u32,
+    /// 1 where the connection is over and bytes of it wait to be read, else 0.
+    pub is_over: u32,
+    /// Zero.
+    pub _pad: u32,
+    /// Received, sent.
+    pub ways: [Way; 2],
+}
+
+/// Of a [`Conn`].
+pub mod state {
+    /// Nothing is known yet.
+    pub const NEW: u32 = 0;
+    /// HTTP/1, and its [`Connection`](super::Connection) reached the ring.
+    pub const HTTP1: u32 = 1;
+    /// HTTP/2, likewise.
+    pub const HTTP2: u32 = 3;
+    /// Something else, or nothing that can be followed: only looked up.
+    pub const NEITHER: u32 = 2;
+}
+
+const _: () = assert!(size_of::<Connection>() == 128);
+const _: () = assert!(size_of::<Head>() == 88);
+const _: () = assert!(size_of::<Frames>() == 88);
+const _: () = assert!(size_of::<End>() == 48);
+const _: () = assert!(size_of::<Closed>() == 64);
+const _: () = assert!(size_of::<Conn>() == 248);

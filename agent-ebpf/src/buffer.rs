@@ -1,0 +1,130 @@
+//! The registers with which the current thread entered the kernel -> where in its memory the bytes
+//! are that a system call moved.
+#![expect(unsafe_code, reason = "helpers take raw pointers")]
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs,
+};
+
+use abi::settings::Offset;
+
+use crate::read::{KernelPtr, at_most};
+
+/// Of arch/x86/include/asm/ptrace.h; the second, third and fourth argument of a system call.
+const RSI: Offset = Offset(104);
+const RDX: Offset = Offset(96);
+const ORIG_RAX: Offset = Offset(120);
+/// Segments of one call that are looked at: as many as there may be (`UIO_MAXIOV`).
+const MAX_SEGMENTS: u64 = 1024;
+
+/// Of arch/x86/entry/syscalls/syscall_64.tbl.
+mod call {
+    pub(super) const READ: u64 = 0;
+    pub(super) const WRITE: u64 = 1;
+    pub(super) const READV: u64 = 19;
+    pub(super) const WRITEV: u64 = 20;
+    pub(super) const SENDTO: u64 = 44;
+    pub(super) const RECVFROM: u64 = 45;
+    pub(super) const SENDMSG: u64 = 46;
+    pub(super) const RECVMSG: u64 = 47;
+}
+
+/// `struct user_msghdr` of include/linux/socket.h.
+const MSG_IOV: u64 = 16;
+const MSG_IOVLEN: u64 = 24;
+
+/// What is left of the bytes of a call: a run that lies at one place, and more segments.
+#[repr(C)]
+pub(crate) struct Buffers {
+    base: u64,
+    run_bytes: u64,
+    /// Next `struct iovec`, and how many there are.
+    segment: u64,
+    segments: u64,
+    left: u64,
+}
+
+impl Buffers {
+    /// `None` where the bytes do not lie in a buffer of the process.
+    #[inline(always)]
+    pub(crate) fn of_current(len: u64) -> Option<Self> {
+        // SAFETY: the helper gives the current task.
+        let task = unsafe { bpf_get_current_task_btf() };
+        // SAFETY: it is a task, as the helper wants.
+        let registers = KernelPtr(unsafe { bpf_task_pt_regs(task) } as u64);
+        let (buffer, size) = (registers.u64(RSI), registers.u64(RDX));
+        let one = Self { base: buffer, run_bytes: len, segment: 0, segments: 0, left: len };
+        let many = |segment: u64, count: u64| {
+            let segments = at_most::<MAX_SEGMENTS>(count);
+            Some(Self { base: 0, run_bytes: 0, segment, segments, left: len })
+        };
+        match registers.u64(ORIG_RAX) {
+            call::READ | call::WRITE | call::SENDTO | call::RECVFROM => Some(one),
+            call::READV | call::WRITEV => many(buffer, size),
+            call::SENDMSG | call::RECVMSG => many(
+                user_u64(buffer.wrapping_add(MSG_IOV)),
+                user_u64(buffer.wrapping_add(MSG_IOVLEN)),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a byte, at [`Buffers::base`]; goes on to the next segment where it must.
+    #[inline(always)]
+    pub(crate) fn has_run(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        if self.run_bytes == 0 {
+            if self.segments == 0 {
+                return false;
+            }
+            self.base = user_u64(self.segment);
+            let len = user_u64(self.segment.wrapping_add(8));
+            self.run_bytes = if len < self.left { len } else { self.left };
+            self.segment = self.segment.wrapping_add(16);
+            self.segments -= 1;
+        }
+        true
+    }
+
+    #[inline(always)]
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The byte there; 0 as well where it cannot be read.
+    #[inline(always)]
+    pub(crate) fn first(&self) -> u8 {
+        let mut byte = 0u8;
+        // SAFETY: there is room for one byte; the helper checks the address and never faults.
+        unsafe { bpf_probe_read_user((&raw mut byte).cast(), 1, self.base as *const _) };
+        byte
+    }
+
+    /// May be zero: an empty segment.
+    #[inline(always)]
+    pub(crate) fn run_bytes(&self) -> u64 {
+        self.run_bytes
+    }
+
+    #[inline(always)]
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, bytes: u64) {
+        self.base = self.base.wrapping_add(bytes);
+        self.run_bytes -= bytes;
+        self.left -= bytes;
+    }
+}
+
+#[inline(always)]
+fn user_u64(address: u64) -> u64 {
+    let mut value = 0u64;
+    // SAFETY: there is room for eight bytes; the helper checks the address and never faults.
+    unsafe { bpf_probe_read_user((&raw mut value).cast(), 8, address as *const _) };
+    value
+}

@@ -1,0 +1,260 @@
+//! What is remembered of a connection: the only references into `CONNECTIONS`.
+#![expect(unsafe_code, reason = "map values are shared with other CPUs: see Known")]
+
+use abi::{
+    header::Kind,
+    http1::Stream,
+    loss::Count,
+    socket::{Closed, Conn, Connection, ConnectionId, Role, Way, closed, state},
+};
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_ktime_get_boot_ns};
+
+use crate::{
+    admit::Admitted,
+    emit::{Emitted, Traced, count, header, reserve, submit},
+    maps::CONNECTIONS,
+    message::Direction,
+    read::{Draft, KernelPtr, offsets},
+};
+
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
+/// `SOCK_STREAM`.
+const STREAM: u32 = 1;
+
+/// A connection of a traced process; its entry in `CONNECTIONS`.
+///
+/// Two threads that use one socket at one time may each undo what the other wrote here: then the
+/// stream is out of step, which ends the following and is counted. The kernel never moves an entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    sock: KernelPtr,
+    entry: *mut Conn,
+}
+
+impl Traced for Known {}
+
+impl Known {
+    #[inline(always)]
+    pub(crate) fn of(sock: KernelPtr) -> Option<Self> {
+        let entry = CONNECTIONS.get_ptr_mut(sock.0)?;
+        Some(Self { sock, entry })
+    }
+
+    /// A connection that is met for the first time; not one of another kind than TCP.
+    #[inline(always)]
+    pub(crate) fn new(task: &Admitted, sock: KernelPtr, connect_ns: u64) -> Option<Self> {
+        let at = offsets();
+        let family = sock.u32(at.sock_family) & 0xffff;
+        if (family != AF_INET && family != AF_INET6) || sock.u32(at.sock_type) & 0xffff != STREAM {
+            return None;
+        }
+        // SAFETY: the helper takes nothing and reads a clock.
+        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+        let way = Way { stream: Stream::NEW, last_ns: 0 };
+        let fresh = Draft::new(0, 0)?.fresh();
+        let conn = Conn {
+            since_ns: now_ns,
+            process: task.process(),
+            owner: task.owner(),
+            connect_ns: if connect_ns == 0 { 0 } else { now_ns },
+            connected_ns: 0,
+            head_requests: 0,
+            connect_requests: 0,
+            role: Role::UNKNOWN,
+            state: state::NEW,
+            is_over: 0,
+            _pad: 0,
+            ways: [way, way],
+        };
+        // SAFETY: it points into this CPU's own scratch memory.
+        unsafe { fresh.write(conn) };
+        // SAFETY: as above.
+        let conn = unsafe { &*fresh };
+        if CONNECTIONS.insert(sock.0, conn, u64::from(BPF_NOEXIST)).is_err() {
+            count(Count::SEEN);
+            count(Count::LOST_CONNECTIONS_FULL);
+            return None;
+        }
+        Self::of(sock)
+    }
+
+    /// The current process asked for a connection.
+    #[inline(always)]
+    pub(crate) fn connecting(task: &Admitted, sock: KernelPtr) {
+        Self::forget(sock);
+        Self::new(task, sock, 1);
+    }
+
+    #[inline(always)]
+    pub(crate) fn connected(self) {
+        // SAFETY: the helper takes nothing and reads a clock.
+        let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+        // SAFETY: `entry` came from a look-up that succeeded in this run of the program.
+        unsafe { (*self.entry).connected_ns = now_ns };
+    }
+
+    /// It fails only where the connection is not known.
+    #[inline(always)]
+    pub(crate) fn forget(sock: KernelPtr) {
+        let _unknown = CONNECTIONS.remove(sock.0);
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_followed(self) -> bool {
+        self.state() != state::NEITHER
+    }
+
+    /// Whether somebody still has the socket, and bytes that it did not read. The other side's end is
+    /// counted as one of them; `close(2)` empties the queue first.
+    #[inline(always)]
+    fn has_unread(self) -> bool {
+        let at = offsets();
+        let unread = self.sock.u32(at.tcp_received).wrapping_sub(self.sock.u32(at.tcp_read));
+        unread > 1 && self.sock.u32(at.sock_queued) != 0 && self.sock.u64(at.sock_socket) != 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_announced(self) -> bool {
+        self.state() == state::HTTP1 || self.state() == state::HTTP2
+    }
+
+    #[inline(always)]
+    pub(crate) fn state(self) -> u32 {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).state }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_state(self, state: u32) {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).state = state };
+    }
+
+    #[inline(always)]
+    pub(crate) fn role(self) -> Role {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).role }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_role(self, role: Role) {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).role = role };
+    }
+
+    #[inline(always)]
+    pub(crate) fn id(self) -> ConnectionId {
+        // SAFETY: as in `connected`.
+        let since_ns = unsafe { (*self.entry).since_ns };
+        ConnectionId { sock: self.sock.0, since_ns }
+    }
+
+    #[inline(always)]
+    pub(crate) fn way(self, direction: Direction) -> *mut Way {
+        // SAFETY: as in `connected`; there are two.
+        unsafe { &raw mut (*self.entry).ways[direction as usize] }
+    }
+
+    /// The requests with the method HEAD and those with CONNECT, a bit each.
+    #[inline(always)]
+    pub(crate) fn methods(self) -> (u64, u64) {
+        // SAFETY: as in `connected`.
+        let head = unsafe { (*self.entry).head_requests };
+        // SAFETY: as in `connected`.
+        let connect = unsafe { (*self.entry).connect_requests };
+        (head, connect)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_methods(self, head: u64, connect: u64) {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).head_requests = head };
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).connect_requests = connect };
+    }
+
+    /// Tells who talks to whom.
+    #[inline(always)]
+    pub(crate) fn announce(self, error: u32) -> Emitted {
+        let at = offsets();
+        let sock = self.sock;
+        let family = sock.u32(at.sock_family) & 0xffff;
+        let Some(mut slot) = reserve::<Connection>(&self) else { return Emitted::Lost };
+        let is_v6 = family == AF_INET6;
+        // SAFETY: as in `connected`.
+        let process = unsafe { (*self.entry).process };
+        // SAFETY: as in `connected`.
+        let owner = unsafe { (*self.entry).owner };
+        // SAFETY: as in `connected`.
+        let connect_ns = unsafe { (*self.entry).connect_ns };
+        // SAFETY: as in `connected`.
+        let connected_ns = unsafe { (*self.entry).connected_ns };
+        slot.write(Connection {
+            header: header(Kind::CONNECTION, size_of::<Connection>() as u64),
+            process,
+            owner,
+            connection: self.id(),
+            role: self.role(),
+            family,
+            local_port: sock.u32(at.sock_local_port) as u16,
+            remote_port: (sock.u32(at.sock_remote_port) as u16).swap_bytes(),
+            error,
+            connect_ns,
+            connected_ns,
+            local: sock.bytes(if is_v6 { at.sock_local_v6 } else { at.sock_local_v4 }),
+            remote: sock.bytes(if is_v6 { at.sock_remote_v6 } else { at.sock_remote_v4 }),
+        });
+        submit(slot);
+        Emitted::Yes
+    }
+
+    #[inline(always)]
+    pub(crate) fn announce_failure(self, sock: KernelPtr) {
+        self.set_role(Role::CLIENT);
+        self.announce(sock.u32(offsets().sock_error));
+    }
+
+    /// Nothing more comes from the other side. What came may still wait to be read.
+    #[inline(always)]
+    pub(crate) fn over(self) {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).is_over = 1 };
+        self.forget_if_over();
+    }
+
+    /// Said only of one that was announced.
+    #[inline(always)]
+    pub(crate) fn forget_if_over(self) {
+        // SAFETY: as in `connected`.
+        let is_over = unsafe { (*self.entry).is_over } != 0;
+        if !is_over || self.has_unread() {
+            return;
+        }
+        if self.is_announced() {
+            self.end(closed::SOCKET);
+        }
+        Self::forget(self.sock);
+    }
+
+    #[inline(always)]
+    pub(crate) fn end(self, reason: u32) {
+        self.set_state(state::NEITHER);
+        let Some(mut slot) = reserve::<Closed>(&self) else { return };
+        let (received, sent) = (self.way(Direction::Received), self.way(Direction::Sent));
+        // SAFETY: as in `connected`.
+        let received = unsafe { &*received };
+        // SAFETY: as in `connected`.
+        let sent = unsafe { &*sent };
+        slot.write(Closed {
+            header: header(Kind::CLOSED, size_of::<Closed>() as u64),
+            connection: self.id(),
+            reason,
+            error: self.sock.u32(offsets().sock_error),
+            sent_body_bytes: sent.stream.body_bytes,
+            received_body_bytes: received.stream.body_bytes,
+            last_ns: if sent.last_ns > received.last_ns { sent.last_ns } else { received.last_ns },
+        });
+        submit(slot);
+    }
+}

@@ -1,0 +1,64 @@
+//! Every map: its capacity, its memory, who inserts and who evicts.
+//!
+//! Capacities are defaults; the loader may set others before it loads.
+
+use abi::{loss::Count, socket::Conn, task::Task};
+use aya_ebpf::{
+    macros::map,
+    maps::{HashMap, PerCpuArray, RingBuf},
+};
+
+use crate::message::Walk;
+
+/// The records. 4 MiB, shared by all CPUs; read by one reader. Full: the newest record is lost and
+/// counted, because a probe must not wait.
+#[map]
+pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
+
+/// The traced processes, by process id in the root namespace. 32 768 entries, preallocated: about
+/// 7 MiB. The fork probe inserts (and `adopt` the first), the exit probe of the last thread evicts.
+/// Full: the child is not traced and counted.
+#[map]
+pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 1024, 0);
+
+/// The threads of traced processes, by the address of their `task_struct` (a thread that executes a
+/// program changes its id); the value is when each began (`start_boottime`). Where one copy of a
+/// probe sees every event, leaders are not in it. 65 536 entries, preallocated: about 5 MiB. The fork
+/// probe inserts, the exit probe evicts: whoever evicts a thread books it, so that it is booked once.
+/// Full: a process is not traced, which is counted; of a further thread what it used is missing from
+/// its process, and the end of one whose leader ended before it may be told early.
+#[map]
+pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 1024, 0);
+
+/// The TCP connections of traced processes, by the address of their `struct sock`. 16 384 entries,
+/// preallocated: about 5 MiB. Whoever first moves bytes or connects inserts, the end of the
+/// connection evicts (`inet_sock_set_state`). Full: the connection is not followed, which is counted.
+#[map]
+pub(crate) static CONNECTIONS: HashMap<u64, Conn> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// Counts by [`Count`], a CPU each: 40 bytes a CPU. Never evicted.
+#[map]
+pub(crate) static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::SLOTS, 0);
+
+/// Where a record is put together that does not fit the stack: 28 KiB a CPU for each
+/// copy of the exec probe that is attached. Its content means nothing outside one run of one probe.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(5, 0);
+
+/// Room for the largest exec record: its fixed part, two paths, inline arguments and environment,
+/// each with the slack that the verifier's bounds need. With its length less than 32 KiB, the
+/// kernel's limit for a per-CPU value.
+pub(crate) const SCRATCH_BYTES: usize = 28 * 1024;
+
+#[repr(C, align(8))]
+pub(crate) struct Scratch {
+    /// How many of the bytes are filled. Kept here and not in a variable, because the verifier does
+    /// not follow the content of maps: every turn of a loop that appends looks alike to it, and it
+    /// need not look at the next (5.10 gave up after a million instructions otherwise).
+    pub(crate) len: u64,
+    /// How far the bytes of one call were followed: here for the same reason.
+    pub(crate) walk: Walk,
+    /// A connection on its way into `CONNECTIONS`: it is half a stack.
+    pub(crate) fresh: Conn,
+    pub(crate) bytes: [u8; SCRATCH_BYTES],
+}

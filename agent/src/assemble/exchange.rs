@@ -1,0 +1,250 @@
+//! An exchange -> its span, in the terms of the semantic conventions for HTTP (stable).
+
+use std::net::SocketAddr;
+
+use super::{Machine, process::bare, rpc};
+use crate::{
+    correlate::Placement,
+    event::{Connection, Role},
+    exchange::{Ending, Exchange},
+    protocol::Version,
+    span::{Attribute, Span, SpanKind, Status, key},
+};
+
+/// RFC 9110, PATCH (RFC 5789) and QUERY. Others are `_OTHER`, so that names stay few.
+const KNOWN_METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
+
+pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) -> Span {
+    if let Some(grpc) = exchange.grpc {
+        return rpc::span(&exchange, grpc, placement, machine);
+    }
+    let is_server = exchange.role == Role::Server;
+    let method = exchange.request.method.as_str();
+    let is_known = KNOWN_METHODS.contains(&method);
+    // No path in the name: it would be another one for each thing that is asked for.
+    let name = if is_known { method } else { "HTTP" }.to_owned();
+    let mut attributes = Vec::with_capacity(20);
+    let mut add = |attribute| attributes.push(attribute);
+    add(Attribute::new(key::HTTP_REQUEST_METHOD, if is_known { method } else { "_OTHER" }));
+    if !is_known {
+        add(Attribute::new(key::HTTP_REQUEST_METHOD_ORIGINAL, method));
+    }
+    let server = server(&exchange);
+    if let Some((address, port)) = &server {
+        add(Attribute::new(key::SERVER_ADDRESS, address.as_str()));
+        if let Some(port) = port {
+            add(Attribute::new(key::SERVER_PORT, u32::from(*port)));
+        }
+    }
+    if is_server {
+        let (path, query) = path_and_query(&exchange.request.target);
+        add(Attribute::new(key::URL_PATH, path));
+        if let Some(query) = query {
+            add(Attribute::new(key::URL_QUERY, query));
+        }
+        add(Attribute::new(key::URL_SCHEME, scheme(&exchange)));
+        if let Some(agent) = &exchange.request.user_agent {
+            add(Attribute::new(key::USER_AGENT_ORIGINAL, agent.as_str()));
+        }
+    } else {
+        add(Attribute::new(key::URL_FULL, url(&exchange, server.as_ref())));
+    }
+    if let Some(ends) = exchange.ends {
+        add(Attribute::new(key::NETWORK_PEER_ADDRESS, ends.remote.ip().to_string()));
+        add(Attribute::new(key::NETWORK_PEER_PORT, u32::from(ends.remote.port())));
+        if is_server {
+            add(Attribute::new(key::CLIENT_ADDRESS, ends.remote.ip().to_string()));
+            add(Attribute::new(key::CLIENT_PORT, u32::from(ends.remote.port())));
+        }
+    }
+    add(Attribute::new(key::NETWORK_PROTOCOL_VERSION, version(exchange.version)));
+    let sizes = [
+        (key::HTTP_REQUEST_BODY_SIZE, exchange.request_body_bytes),
+        (key::HTTP_RESPONSE_BODY_SIZE, exchange.response_body_bytes),
+        (key::CONNECT_NS, exchange.connect_ns),
+        (
+            key::FIRST_BYTE_NS,
+            exchange.response_first.map(|first| first.0.saturating_sub(exchange.request_first.0)),
+        ),
+    ];
+    for (key, value) in sizes {
+        if let Some(value) = value {
+            add(Attribute::new(key, value));
+        }
+    }
+    let status = exchange.response.map(|response| response.status);
+    if let Some(status) = status {
+        add(Attribute::new(key::HTTP_RESPONSE_STATUS_CODE, u32::from(status)));
+    }
+    if status.is_none() && exchange.ending == Ending::Unseen {
+        add(Attribute::new(key::RESPONSE_UNSEEN, true));
+    }
+    if exchange.joined_late {
+        add(Attribute::new(key::JOINED_LATE, true));
+    }
+    let error = error(&exchange, status);
+    if let Some(error) = &error {
+        add(Attribute::new(key::ERROR_TYPE, error.as_str()));
+    }
+    Span {
+        kind: if is_server { SpanKind::Server } else { SpanKind::Client },
+        attributes,
+        status: if error.is_some() { Status::Error } else { Status::Unset },
+        records: exchange.records,
+        ..bare(name, placement, exchange.request_first, exchange.last, machine)
+    }
+}
+
+/// A connection that could not be opened.
+pub(super) fn refused(connection: &Connection, placement: Placement, machine: &Machine) -> Span {
+    let remote = connection.remote;
+    let attributes = vec![
+        Attribute::new(key::SERVER_ADDRESS, remote.ip().to_string()),
+        Attribute::new(key::SERVER_PORT, u32::from(remote.port())),
+        Attribute::new(key::NETWORK_PEER_ADDRESS, remote.ip().to_string()),
+        Attribute::new(key::NETWORK_PEER_PORT, u32::from(remote.port())),
+        Attribute::new(key::NETWORK_TRANSPORT, "tcp"),
+        Attribute::new(key::ERROR_TYPE, errno(connection.error)),
+    ];
+    let start = connection.connect.unwrap_or(connection.time);
+    Span {
+        kind: SpanKind::Client,
+        attributes,
+        status: Status::Error,
+        ..bare("connect".to_owned(), placement, start, connection.time, machine)
+    }
+}
+
+/// A client counts 4xx as errors, a server does not: there they are the client's.
+fn error(exchange: &Exchange, status: Option<u16>) -> Option<String> {
+    let least = if exchange.role == Role::Server { 500 } else { 400 };
+    if let Some(status) = status.filter(|status| *status >= least) {
+        return Some(status.to_string());
+    }
+    match exchange.ending {
+        Ending::Closed(0) => Some("connection_closed".to_owned()),
+        Ending::Closed(number) => Some(errno(number)),
+        Ending::Failed(how) => Some(how.to_owned()),
+        Ending::Whole | Ending::Unseen => None,
+    }
+}
+
+/// Names that are the same on every architecture: errno(3) of Linux.
+fn errno(number: u32) -> String {
+    let name = match number {
+        32 => "broken_pipe",
+        101 => "network_unreachable",
+        103 => "connection_aborted",
+        104 => "connection_reset",
+        110 => "timeout",
+        111 => "connection_refused",
+        112 => "host_down",
+        113 => "host_unreachable",
+        number => return format!("errno_{number}"),
+    };
+    name.to_owned()
+}
+
+/// Whom the request is for: what the head says, else the address.
+pub(super) fn server(exchange: &Exchange) -> Option<(String, Option<u16>)> {
+    let authority = exchange.request.authority.as_deref().filter(|text| !text.is_empty());
+    let own = exchange.ends.map(|ends| match exchange.role {
+        Role::Client => ends.remote,
+        Role::Server => ends.local,
+    });
+    match authority {
+        Some(authority) => {
+            let (host, port) = host_and_port(authority);
+            Some((host.to_owned(), port.or_else(|| own.map(|own| own.port()))))
+        }
+        None => own.map(|own| (own.ip().to_string(), Some(own.port()))),
+    }
+}
+
+/// RFC 3986 §3.2: an IPv6 address stands in brackets.
+fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !port.contains(']') => {
+            (bare_host(host), port.parse().ok())
+        }
+        _ => (bare_host(authority), None),
+    }
+}
+
+fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+fn path_and_query(target: &str) -> (&str, Option<&str>) {
+    let after_scheme = target.split_once("://").map(|(_, rest)| rest);
+    let target = match after_scheme {
+        Some(rest) => rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/"),
+        None => target,
+    };
+    match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
+fn scheme(exchange: &Exchange) -> &str {
+    exchange.request.scheme.as_deref().unwrap_or("http")
+}
+
+/// What a client would have been told to fetch.
+fn url(exchange: &Exchange, server: Option<&(String, Option<u16>)>) -> String {
+    let target = exchange.request.target.as_str();
+    if target.contains("://") {
+        return target.to_owned();
+    }
+    let authority = match exchange.request.authority.as_deref() {
+        Some(authority) if !authority.is_empty() => authority.to_owned(),
+        _ => server
+            .and_then(|(host, port)| Some((host.parse().ok()?, (*port)?)))
+            .map(|(ip, port)| SocketAddr::new(ip, port).to_string())
+            .unwrap_or_default(),
+    };
+    let target = if target.starts_with('/') { target } else { "" };
+    format!("{}://{authority}{target}", scheme(exchange))
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+        Version::Http2 => "2",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_taken_apart() {
+        let check = |authority, host, port| {
+            assert_eq!(host_and_port(authority), (host, port), "{authority}");
+        };
+        check("example", "example", None);
+        check("example:8080", "example", Some(8080));
+        check("user:pass@example:1", "example", Some(1));
+        check("[::1]:80", "::1", Some(80));
+        check("[::1]", "::1", None);
+        check("example:", "example", None);
+        check("", "", None);
+    }
+
+    #[test]
+    fn targets_are_taken_apart() {
+        let check = |target, path, query| {
+            assert_eq!(path_and_query(target), (path, query), "{target}");
+        };
+        check("/", "/", None);
+        check("/a?b=c?d", "/a", Some("b=c?d"));
+        check("*", "*", None);
+        check("http://host/a?b", "/a", Some("b"));
+        check("http://host", "/", None);
+    }
+}

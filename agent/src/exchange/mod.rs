@@ -1,0 +1,354 @@
+//! Heads and ends of messages -> exchanges: a request and the response to it.
+//!
+//! A request without a response, and a response without a request, are what they are: nothing is
+//! invented to go with them.
+
+mod clients;
+mod multiplexed;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use self::{
+    clients::Clients,
+    multiplexed::Multiplexed,
+    open::{Open, Piece},
+};
+use crate::{
+    event::{
+        BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Frames, Head, Role, TaskId,
+        Way,
+    },
+    protocol::{Grpc, RequestHead, ResponseHead, Version, http1},
+};
+
+/// Connections that are kept track of at one time.
+const MAX_CONNECTIONS: usize = 16 * 1024;
+/// Requests of one connection that wait for their response.
+const MAX_WAITING: usize = 256;
+
+/// Where an exchange took place, and between whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Whole,
+    /// The connection ended before the response did; errno where there was one.
+    Closed(u32),
+    /// One side ended it; how, as `error.type` says it.
+    Failed(&'static str),
+    /// What followed was not seen: the response may be there or not.
+    Unseen,
+}
+
+/// The exchange that a server's is, seen at its client on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub owner: TaskId,
+    pub connection: ConnectionId,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange {
+    pub connection: ConnectionId,
+    pub ordinal: u64,
+    pub role: Role,
+    pub process: TaskId,
+    pub owner: TaskId,
+    pub ends: Option<Ends>,
+    pub peer: Option<Peer>,
+    pub version: Version,
+    pub request: RequestHead,
+    pub response: Option<ResponseHead>,
+    pub request_first: BootNanos,
+    pub response_first: Option<BootNanos>,
+    pub last: BootNanos,
+    pub request_body_bytes: Option<u64>,
+    pub response_body_bytes: Option<u64>,
+    /// How long `connect(2)` took, of the first exchange of a connection.
+    pub connect_ns: Option<u64>,
+    pub ending: Ending,
+    pub grpc: Option<Grpc>,
+    /// Parts of its heads could not be read, for tracing met the connection half-way.
+    pub joined_late: bool,
+    pub records: u32,
+}
+
+/// What came of a record.
+#[derive(Debug)]
+pub enum Told {
+    Exchange(Box<Exchange>),
+    /// A connection that could not be opened.
+    Refused(Connection),
+}
+
+/// Records of which nothing is held any more, beside those of what was told.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Released {
+    /// They told that a connection of which exchanges were told is over.
+    pub settled: u32,
+    /// They are of messages that go with nothing.
+    pub unpaired: u32,
+    /// There was no room for them.
+    pub refused: u32,
+}
+
+#[derive(Debug, Default)]
+struct Conversation {
+    announced: Option<Connection>,
+    received: Piece,
+    sent: Piece,
+    /// Where it speaks HTTP/2.
+    frames: Option<Box<Multiplexed>>,
+    /// Requests in their order, those whose response came first at the front.
+    waiting: Vec<Open>,
+    exchanges: u64,
+    /// Records that go with the next exchange.
+    records: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Exchanges {
+    conversations: HashMap<ConnectionId, Conversation>,
+    clients: Clients,
+    held: u64,
+}
+
+impl Exchanges {
+    pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
+        if connection.error != 0 {
+            out.push(Told::Refused(*connection));
+            return Released::default();
+        }
+        let Some(conversation) = self.room(connection.connection) else {
+            return Released { refused: 1, ..Released::default() };
+        };
+        conversation.announced = Some(*connection);
+        conversation.records += 1;
+        if connection.role == Role::Client {
+            self.clients.insert(connection);
+        }
+        self.held += 1;
+        Released::default()
+    }
+
+    pub fn head(&mut self, head: &Head<'_>, out: &mut Vec<Told>) -> Released {
+        let Some(conversation) = self.room(head.connection) else {
+            return Released { refused: 1, ..Released::default() };
+        };
+        let piece = match head.way {
+            Way::Received => &mut conversation.received,
+            Way::Sent => &mut conversation.sent,
+        };
+        let mut unpaired = piece.take(head);
+        let mut refused = 0;
+        if head.head_ended {
+            let Piece { bytes, records, first, .. } = std::mem::take(piece);
+            match http1::head(&bytes) {
+                Ok(http1::Head::Request(..)) if conversation.waiting.len() >= MAX_WAITING => {
+                    refused += records;
+                }
+                Ok(http1::Head::Request(request, version)) => {
+                    conversation.waiting.push(Open::new(head, request, version, first, records));
+                }
+                Ok(http1::Head::Response(response, _)) => {
+                    let is_interim = response.status < 200 && response.status != 101;
+                    match conversation.waiting_for(head.ordinal, is_interim) {
+                        Some(open) if is_interim => open.records += records,
+                        Some(open) => open.answered(response, first, records),
+                        None => unpaired += records,
+                    }
+                }
+                Err(http1::NoHead) => unpaired += records,
+            }
+        }
+        if head.message_ended {
+            conversation.message_ended(head.way, head.ordinal, head.time, 0, out);
+        }
+        self.held += 1;
+        self.release(out, Released { unpaired, refused, settled: 0 })
+    }
+
+    pub fn frames(&mut self, frames: &Frames<'_>, out: &mut Vec<Told>) -> Released {
+        let Some(conversation) = self.conversations.get_mut(&frames.connection) else {
+            return Released { unpaired: 1, ..Released::default() };
+        };
+        let Some(announced) = conversation.announced else {
+            return Released { unpaired: 1, ..Released::default() };
+        };
+        let multiplexed =
+            conversation.frames.get_or_insert_with(|| Box::new(Multiplexed::new(announced)));
+        conversation.records += 1;
+        self.held += 1;
+        multiplexed.bytes(frames);
+        conversation.tell_multiplexed(out);
+        self.release(out, Released::default())
+    }
+
+    pub fn end(&mut self, end: &End, out: &mut Vec<Told>) -> Released {
+        let Some(conversation) = self.conversations.get_mut(&end.connection) else {
+            return Released { unpaired: 1, ..Released::default() };
+        };
+        self.held += 1;
+        let is_open = conversation.waiting.iter().any(|open| open.ordinal == end.ordinal);
+        if !is_open {
+            return self.release(out, Released { unpaired: 1, ..Released::default() });
+        }
+        conversation.records += 1;
+        conversation.message_ended(end.way, end.ordinal, end.time, end.body_bytes, out);
+        self.release(out, Released::default())
+    }
+
+    pub fn closed(&mut self, closed: &Closed, out: &mut Vec<Told>) -> Released {
+        let Some(mut conversation) = self.conversations.remove(&closed.connection) else {
+            return Released { unpaired: 1, ..Released::default() };
+        };
+        self.held += 1;
+        conversation.records += 1;
+        if let Some(announced) = &conversation.announced {
+            self.clients.closed(announced, closed.last);
+        }
+        let ending = match closed.reason {
+            CloseReason::Socket => Ending::Closed(closed.error),
+            CloseReason::Tunnel | CloseReason::OutOfStep => Ending::Unseen,
+        };
+        let released = conversation.close(closed, ending, out);
+        self.release(out, released)
+    }
+
+    /// Nothing comes any more.
+    pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
+        let mut released = Released::default();
+        let mut left: Vec<_> = self.conversations.drain().collect();
+        left.sort_unstable_by_key(|(connection, _)| (connection.since_ns, connection.sock));
+        for (connection, mut conversation) in left {
+            let closed = Closed {
+                connection,
+                reason: CloseReason::OutOfStep,
+                error: 0,
+                sent_body_bytes: 0,
+                received_body_bytes: 0,
+                last: now,
+            };
+            let one = conversation.close(&closed, Ending::Unseen, out);
+            released.settled += one.settled;
+            released.unpaired += one.unpaired;
+        }
+        self.clients.join(out);
+        self.held = 0;
+        released
+    }
+
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    fn room(&mut self, connection: ConnectionId) -> Option<&mut Conversation> {
+        let is_full = self.conversations.len() >= MAX_CONNECTIONS;
+        if is_full && !self.conversations.contains_key(&connection) {
+            return None;
+        }
+        Some(self.conversations.entry(connection).or_default())
+    }
+
+    /// Keeps the account of what is held. `told` is what came of the one record at hand.
+    fn release(&mut self, told: &mut [Told], released: Released) -> Released {
+        self.clients.join(told);
+        let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();
+        let others = released.settled + released.unpaired + released.refused;
+        self.held = self.held.saturating_sub(told + u64::from(others));
+        released
+    }
+}
+
+impl Told {
+    pub fn records(&self) -> u32 {
+        match self {
+            Self::Exchange(exchange) => exchange.records,
+            Self::Refused(_) => 1,
+        }
+    }
+}
+
+impl Conversation {
+    /// The request that a response with this number answers. Those before it are never answered.
+    fn waiting_for(&mut self, ordinal: u32, is_interim: bool) -> Option<&mut Open> {
+        // The number of an interim response is that of the final one before it.
+        let ordinal = if is_interim { ordinal.wrapping_add(1) } else { ordinal };
+        self.waiting.iter_mut().find(|open| open.ordinal == ordinal)
+    }
+
+    fn message_ended(
+        &mut self,
+        way: Way,
+        ordinal: u32,
+        time: BootNanos,
+        body_bytes: u64,
+        out: &mut Vec<Told>,
+    ) {
+        let Some(at) = self.waiting.iter().position(|open| open.ordinal == ordinal) else { return };
+        let Some(open) = self.waiting.get_mut(at) else { return };
+        if way == open.request_way {
+            open.request_body_bytes = Some(body_bytes);
+        } else if open.response.is_some() {
+            open.response_body_bytes = Some(body_bytes);
+            let open = self.waiting.remove(at);
+            self.tell(open, Ending::Whole, time, out);
+        }
+    }
+
+    fn tell(&mut self, open: Open, ending: Ending, last: BootNanos, out: &mut Vec<Told>) {
+        let first = self.exchanges == 0;
+        self.exchanges += 1;
+        let records = std::mem::take(&mut self.records);
+        out.push(Told::Exchange(Box::new(open.told(self.announced, first, ending, last, records))));
+    }
+
+    /// What of HTTP/2 is complete.
+    fn tell_multiplexed(&mut self, out: &mut Vec<Told>) {
+        let Some(multiplexed) = &mut self.frames else { return };
+        for mut exchange in multiplexed.told() {
+            exchange.records = std::mem::take(&mut self.records);
+            exchange.connect_ns = exchange.connect_ns.filter(|_| self.exchanges == 0);
+            self.exchanges += 1;
+            out.push(Told::Exchange(Box::new(exchange)));
+        }
+    }
+
+    fn close(&mut self, closed: &Closed, ending: Ending, out: &mut Vec<Told>) -> Released {
+        if let Some(multiplexed) = &mut self.frames {
+            multiplexed.closed(closed.last);
+            self.tell_multiplexed(out);
+        }
+        for mut open in std::mem::take(&mut self.waiting) {
+            let is_until_close = open.response.is_some() && closed.reason == CloseReason::Socket;
+            if is_until_close {
+                open.response_body_bytes = Some(match open.request_way {
+                    Way::Sent => closed.received_body_bytes,
+                    Way::Received => closed.sent_body_bytes,
+                });
+            }
+            let ending = match (ending, is_until_close) {
+                (Ending::Closed(0), true) => Ending::Whole,
+                (ending, _) => ending,
+            };
+            let last = if closed.last.0 == 0 { open.request_first } else { closed.last };
+            self.tell(open, ending, last, out);
+        }
+        let torn = self.received.records + self.sent.records;
+        let left = std::mem::take(&mut self.records);
+        if self.exchanges > 0 {
+            Released { settled: left, unpaired: torn, refused: 0 }
+        } else {
+            Released { unpaired: left + torn, ..Released::default() }
+        }
+    }
+}

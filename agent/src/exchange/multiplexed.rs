@@ -1,0 +1,100 @@
+//! A connection that speaks HTTP/2: many exchanges at one time.
+
+use super::{Ending, Ends, Exchange};
+use crate::{
+    event::{BootNanos, Connection, Frames, Role, TaskId, Way},
+    protocol::{self, Direction, Failure, http2},
+};
+
+/// What the client sends first (RFC 9113 §3.4). The kernel side recognises it and passes over it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+#[derive(Debug)]
+pub(super) struct Multiplexed {
+    announced: Connection,
+    /// Whoever last moved requests.
+    process: TaskId,
+    owner: TaskId,
+    connection: http2::Connection,
+    done: Vec<protocol::Exchange>,
+}
+
+impl Multiplexed {
+    pub(super) fn new(announced: Connection) -> Self {
+        Self {
+            announced,
+            process: announced.process,
+            owner: announced.owner,
+            connection: http2::Connection::new(),
+            done: Vec::new(),
+        }
+    }
+
+    pub(super) fn bytes(&mut self, frames: &Frames<'_>) {
+        let asks = match self.announced.role {
+            Role::Client => Way::Sent,
+            Role::Server => Way::Received,
+        };
+        let mut feed = |direction, offset, bytes| {
+            self.connection.bytes(direction, frames.time, offset, bytes, &mut self.done);
+        };
+        if frames.way != asks {
+            return feed(Direction::Response, frames.offset, frames.bytes);
+        }
+        let preface = PREFACE.len() as u64;
+        if frames.offset == 0 {
+            feed(Direction::Request, 0, PREFACE);
+        }
+        feed(Direction::Request, frames.offset.saturating_add(preface), frames.bytes);
+        (self.process, self.owner) = (frames.process, frames.owner);
+    }
+
+    pub(super) fn closed(&mut self, time: BootNanos) {
+        self.connection.closed(time, &mut self.done);
+    }
+
+    /// What is complete. Which records it is made of its connection knows.
+    pub(super) fn told(&mut self) -> Vec<Exchange> {
+        let done = std::mem::take(&mut self.done);
+        done.into_iter().map(|exchange| self.exchange(exchange)).collect()
+    }
+
+    fn exchange(&self, exchange: protocol::Exchange) -> Exchange {
+        let known = self.announced;
+        let connect = known.connect.zip(known.connected);
+        let has_response = exchange.response.is_some();
+        Exchange {
+            connection: known.connection,
+            ordinal: exchange.ordinal,
+            role: known.role,
+            process: self.process,
+            owner: self.owner,
+            ends: Some(Ends { local: known.local, remote: known.remote }),
+            peer: None,
+            version: exchange.version,
+            request: exchange.request,
+            response: exchange.response,
+            request_first: exchange.request_first,
+            response_first: exchange.response_first,
+            last: exchange.end.max(exchange.request_first),
+            request_body_bytes: Some(exchange.request_body_bytes),
+            response_body_bytes: has_response.then_some(exchange.response_body_bytes),
+            connect_ns: connect.map(|(began, there)| there.0.saturating_sub(began.0)),
+            ending: exchange.failure.map_or(Ending::Whole, ending),
+            grpc: exchange.grpc,
+            joined_late: exchange.joined_late,
+            records: 0,
+        }
+    }
+}
+
+fn ending(failure: Failure) -> Ending {
+    match failure {
+        Failure::Reset => Ending::Failed("stream_reset"),
+        Failure::Cancelled => Ending::Failed("cancelled"),
+        Failure::Refused => Ending::Failed("stream_refused"),
+        Failure::GoAway => Ending::Failed("goaway"),
+        Failure::Closed => Ending::Closed(0),
+        Failure::Lost => Ending::Unseen,
+    }
+}

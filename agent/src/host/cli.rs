@@ -1,0 +1,214 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::load::{Attach, Form};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "lynceus",
+    version,
+    about = "Traces processes that nobody instrumented, from the kernel, as OpenTelemetry spans",
+    after_help = "Start with: sudo lynceus run -- make test\n\
+                  If that does not work: lynceus doctor"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Role {
+    /// Run a command and trace it and everything it starts
+    Run(Box<RunOptions>),
+    /// Say what this machine allows, what will not work, and why
+    Doctor(DoctorOptions),
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+#[command(
+    long_about = "Tries, on this kernel and with these rights, everything that tracing needs, and \
+                  says what it found. Programs are loaded and attached for real, and unloaded at \
+                  once.\n\n\
+                  Exit status: 0 if `lynceus run` works here, 1 if not."
+)]
+pub struct DoctorOptions {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Runs a command exactly as without Lynceus (same terminal, input, output, \
+                  environment, signals and exit status; under sudo as the user who called it) and traces it and every process that \
+                  descends from it: one span per process, from its first exec to its exit.\n\n\
+                  At the end a picture of the trace goes to stderr, then one line that accounts \
+                  for every record of the kernel. Nothing is installed and nothing leaves the \
+                  machine unless --otlp, --out or an OTEL_EXPORTER_OTLP_* variable says so.\n\n\
+                  Needs root, or the capabilities CAP_BPF and CAP_PERFMON; `lynceus doctor` says \
+                  what is missing. Under sudo the command itself runs as the user who called sudo.",
+    after_long_help = "Environment:\n  \
+        OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, …_PROTOCOL, …_HEADERS,\n  \
+        …_TIMEOUT, …_COMPRESSION   where and how to export; --otlp comes first\n  \
+        OTEL_TRACES_EXPORTER=none  do not export, whatever the other variables say\n  \
+        OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES   what the spans say they are of\n  \
+        OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG  which traces to keep\n  \
+        TRACEPARENT, TRACESTATE, B3, X_B3_*           the trace that the command becomes part of\n  \
+        NO_COLOR                   no colours\n\n\
+        Exit status: that of the command, 128+n if signal n ended it; 127 if there is no such \
+        command, 126 if it cannot be executed; with --strict 125 if it cannot be traced.\n\n\
+        Examples:\n  \
+        sudo lynceus run -- make -j8\n  \
+        sudo lynceus run --out trace.jsonl -- ./build.sh\n  \
+        sudo lynceus run --otlp http://localhost:4317 --service-name nightly -- dbt run"
+)]
+pub struct RunOptions {
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+
+    /// Write the spans to this file as OTLP/JSON, one request a line, as the OpenTelemetry
+    /// Collector's file exporter does
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Export the spans to this OTLP endpoint: gRPC for port 4317, else HTTP/protobuf
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub otlp: Option<String>,
+    /// The protocol of the endpoint, where its port does not tell
+    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
+    pub otlp_protocol: Option<Protocol>,
+    /// service.name of the spans; the default is the command's name
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    pub service_name: Option<String>,
+    /// Show every process in the picture; repeated siblings are otherwise folded
+    #[arg(long, help_heading = "Output")]
+    pub full: bool,
+    /// No picture and no line at the end
+    #[arg(long, short, help_heading = "Output")]
+    pub quiet: bool,
+    /// Colours in the picture
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub color: When,
+    /// Export this environment variable of every process, if it has it; may be given several
+    /// times. The values of all other variables stay on this machine
+    #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
+    pub env_attributes: Vec<String>,
+
+    /// Keep the spans of requests that carry a trace context: the program that made them has a
+    /// tracer of its own, and its spans are otherwise left to it
+    #[arg(long, help_heading = "Output")]
+    pub keep_instrumented: bool,
+
+    /// Run the command as this user (NAME or UID, with :GROUP or :GID if not the user's own);
+    /// under sudo the default is the user who called it
+    #[arg(long, value_name = "USER", help_heading = "The command")]
+    pub user: Option<String>,
+    /// Give the command a TRACEPARENT of its own span, so that what it starts and traces itself
+    /// joins this trace; its environment is otherwise untouched
+    #[arg(long, help_heading = "The command")]
+    pub propagate: bool,
+    /// Wait for descendants that outlive the command; their spans otherwise say that they are
+    /// unfinished
+    #[arg(long, help_heading = "The command")]
+    pub wait: bool,
+    /// If the command cannot be traced do not run it and exit with 125; it otherwise runs untraced
+    #[arg(long, help_heading = "The command")]
+    pub strict: bool,
+
+    /// Size of the ring that the kernel writes to, a power of two of at least 4096 bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, help_heading = "Tuning",
+          value_parser = ring_bytes)]
+    pub ring_bytes: u32,
+    /// Processes that can be traced at one time
+    #[arg(long, value_name = "N", default_value_t = 32 << 10, help_heading = "Tuning",
+          value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
+    pub max_processes: u32,
+    /// Print what the probes do, as they do it
+    #[arg(long, help_heading = "Tuning")]
+    pub probe_log: bool,
+    /// How the probes attach
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
+    pub attach: AttachOption,
+    /// How requests over HTTP are seen
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
+    pub capture: CaptureOption,
+    /// Keep the kernel's records in this file, for tests and benchmarks. It holds the whole
+    /// environment of every process, secrets and all
+    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    Grpc,
+    #[value(name = "http/protobuf")]
+    HttpProtobuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AttachOption {
+    /// tp_btf, and where the kernel refuses it raw tracepoints
+    Auto,
+    TpBtf,
+    RawTracepoint,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CaptureOption {
+    /// By tracepoints, where the kernel has them and nothing is missed (Linux 6.3 to 6.x); elsewhere
+    /// requests are not seen, which is no error
+    Auto,
+    /// By tracepoints, or it is an error
+    Tracepoint,
+    /// Not at all: processes only
+    Off,
+}
+
+impl From<AttachOption> for Attach {
+    fn from(option: AttachOption) -> Self {
+        match option {
+            AttachOption::Auto => Self::Auto,
+            AttachOption::TpBtf => Self::Only(Form::Btf),
+            AttachOption::RawTracepoint => Self::Only(Form::Raw),
+        }
+    }
+}
+
+fn ring_bytes(text: &str) -> Result<u32, String> {
+    let bytes: u32 = text.parse().map_err(|error| format!("{error}"))?;
+    if bytes.is_power_of_two() && (4096..=1 << 30).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("not a power of two from 4096 to 1073741824".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_command_is_the_command_s() {
+        let cli = Cli::try_parse_from(["lynceus", "run", "--out", "x", "ls", "--full", "-l"]);
+        let Ok(Cli { role: Role::Run(options) }) = cli else { panic!("not parsed") };
+        assert_eq!(options.command, ["ls", "--full", "-l"]);
+        assert!(!options.full);
+    }
+}

@@ -1,0 +1,369 @@
+//! The embedded object -> maps and attached programs, one program at a time.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use abi::{loss::Count, task::Task};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+    programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use super::{
+    attach::{attach_btf, attach_raw, unload},
+    kcall, memory,
+    offset::{self, OffsetError},
+};
+use crate::event::{Comm, Fork, Left};
+
+static PLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus.bpf.o"));
+static LOGGING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus-log.bpf.o"));
+
+/// (program, tracepoint): each is there as `tp_btf` and, with `_raw` behind, as a raw tracepoint.
+pub const PROCESS_FAMILY: [(&str, &str); 3] = [
+    ("fork", "sched_process_fork"),
+    ("exec", "sched_process_exec"),
+    ("exit", "sched_process_exit"),
+];
+
+/// (program, tracepoint): what processes say over TCP. Linux 6.3 has the first two tracepoints.
+pub const SOCKET_FAMILY: [(&str, &str); 3] = [
+    ("sent", "sock_send_length"),
+    ("received", "sock_recv_length"),
+    ("state", "inet_sock_set_state"),
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("this build has no kernel object: run `cargo xtask ebpf` and build again")]
+    NoObject,
+    #[error(transparent)]
+    Offset(#[from] OffsetError),
+    #[error("creating the maps (CAP_BPF, and below Linux 5.11 CAP_SYS_RESOURCE, are needed)")]
+    Object(#[source] aya::EbpfError),
+    #[error("attaching {program} to the tracepoint {tracepoint}")]
+    Attach {
+        program: &'static str,
+        tracepoint: &'static str,
+        #[source]
+        source: ProgramError,
+    },
+    #[error("the kernel object has no {0}")]
+    Absent(&'static str),
+    #[error("using the map {name}")]
+    Map {
+        name: &'static str,
+        #[source]
+        source: aya::maps::MapError,
+    },
+    #[error("running the program adopt in this process")]
+    Adopt(#[source] ProgramError),
+    #[error(
+        "not attached: from Linux 7.0 on a tracepoint's programs are preempted, and miss what others \
+         send and receive meanwhile (--capture tracepoint attaches them all the same)"
+    )]
+    Preemptible,
+    #[error("detaching the probes")]
+    Detach(#[source] ProgramError),
+    #[error("the kernel side refused this process as the root of a trace")]
+    NotAdopted,
+}
+
+/// What the names of the copies of a program end in: the one for kernels where nothing comes in
+/// between, and the two for those where something can (see `agent-ebpf/src/process.rs`).
+const PLAIN_COPY: [&str; 1] = [""];
+const PREEMPTIBLE_COPIES: [&str; 5] = ["_1", "_2", "_3", "_4", "_5"];
+
+/// How programs are attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Attach {
+    /// As `tp_btf`, and where the kernel refuses one of them all as raw tracepoints: the two forms
+    /// count threads in different ways.
+    #[default]
+    Auto,
+    /// In this form or not at all.
+    Only(Form),
+}
+
+/// What kind of program it is to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Btf,
+    Raw,
+}
+
+impl Form {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Btf => "tp_btf",
+            Self::Raw => "raw tracepoint",
+        }
+    }
+}
+
+/// How requests are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capture {
+    /// Where nothing is missed.
+    Auto,
+    /// Wherever it can be attached.
+    Tracepoint,
+}
+
+/// Which of the two embedded objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProbeLog {
+    #[default]
+    Off,
+    /// The probes tell what they do, through `aya-log`.
+    On,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// A power of two of pages.
+    pub ring_bytes: u32,
+    /// Processes that can be traced at one time.
+    pub max_tasks: u32,
+    pub log: ProbeLog,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ring_bytes: 4 << 20, max_tasks: 32 << 10, log: ProbeLog::default() }
+    }
+}
+
+/// The loaded object. Dropping it detaches everything.
+#[derive(Debug)]
+pub struct Probes {
+    ebpf: Ebpf,
+    /// The parsed type information; large, so it is dropped before anything runs.
+    btf: Option<Btf>,
+    /// Which copies of each program are attached.
+    copies: &'static [&'static str],
+}
+
+/// What the kernel side counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub seen: u64,
+    pub emitted: u64,
+    pub ring_full: u64,
+    pub tasks_full: u64,
+    pub cut_unreadable: u64,
+    pub connections_full: u64,
+}
+
+impl Probes {
+    /// Creates the maps; attaches nothing yet.
+    pub fn load(options: Options) -> Result<Self, LoadError> {
+        let object = match options.log {
+            ProbeLog::Off => PLAIN,
+            ProbeLog::On => LOGGING,
+        };
+        if object.is_empty() {
+            return Err(LoadError::NoObject);
+        }
+        let kernel = offset::kernel(options.ring_bytes / 8)?;
+        let (copies, object) = match kernel.preempt_calls {
+            Some(calls) if tracepoints_are_preemptible() => {
+                (&PREEMPTIBLE_COPIES[..], kcall::patched(object, calls))
+            }
+            Some(_) | None => (&PLAIN_COPY[..], kcall::aligned(object)),
+        };
+        let ebpf = EbpfLoader::new()
+            .btf(None)
+            .override_global("SETTINGS", kernel.settings.as_bytes(), true)
+            .map_max_entries("RING", options.ring_bytes)
+            .map_max_entries("TASKS", options.max_tasks)
+            .map_max_entries("THREADS", options.max_tasks.saturating_mul(2))
+            .map_max_entries("SCRATCH", u32::try_from(copies.len()).unwrap_or(1))
+            .load(object.as_bytes())
+            .map_err(LoadError::Object)?;
+        Ok(Self { ebpf, btf: None, copies })
+    }
+
+    /// Attaches fork, exec and exit: all or an error that names the first that did not.
+    pub fn attach(&mut self, how: Attach) -> Result<(), LoadError> {
+        match how {
+            Attach::Only(form) => self.attach_all(form),
+            Attach::Auto => self.attach_all(Form::Btf).or_else(|refused| {
+                self.detach()?;
+                // What is wrong with the better form is what there is to say.
+                self.attach_all(Form::Raw).or(Err(refused))
+            }),
+        }
+    }
+
+    fn attach_all(&mut self, form: Form) -> Result<(), LoadError> {
+        PROCESS_FAMILY.into_iter().try_for_each(|(program, _)| self.attach_one(program, form))
+    }
+
+    /// Attaches [`SOCKET_FAMILY`]: all, or none and an error that names the first that did not.
+    pub fn attach_sockets(&mut self, how: Capture) -> Result<(), LoadError> {
+        if how == Capture::Auto && self.copies != PLAIN_COPY {
+            return Err(LoadError::Preemptible);
+        }
+        let copy = self.copies.first().copied().unwrap_or_default();
+        let name = |program: &str| format!("{program}{copy}");
+        let attached = SOCKET_FAMILY.into_iter().try_for_each(|(program, tracepoint)| {
+            attach_btf(&mut self.ebpf, &name(program), tracepoint, &mut self.btf)
+                .map_err(|source| LoadError::Attach { program, tracepoint, source })
+        });
+        if attached.is_err() {
+            for (program, _) in SOCKET_FAMILY {
+                if let Some(program) = self.ebpf.program_mut(&name(program)) {
+                    unload(program)?;
+                }
+            }
+        }
+        attached
+    }
+
+    /// Attaches one of [`PROCESS_FAMILY`].
+    pub fn attach_one(&mut self, program: &'static str, form: Form) -> Result<(), LoadError> {
+        let known = PROCESS_FAMILY.iter().find(|(name, _)| *name == program);
+        let (_, tracepoint) = *known.ok_or(LoadError::Absent(program))?;
+        let (ebpf, btf) = (&mut self.ebpf, &mut self.btf);
+        let attached = match form {
+            Form::Btf => self.copies.iter().try_for_each(|copy| {
+                attach_btf(ebpf, &format!("{program}{copy}"), tracepoint, btf)
+            }),
+            Form::Raw => attach_raw(ebpf, &format!("{program}_raw"), tracepoint),
+        };
+        attached.map_err(|source| LoadError::Attach { program, tracepoint, source })
+    }
+
+    /// From here on what this process forks is traced, and this process is not.
+    pub fn adopt_self(&mut self) -> Result<(), LoadError> {
+        self.btf = None;
+        memory::trim();
+        self.run_adopt(1)
+    }
+
+    /// What this process forks is no longer traced; what it forked before still is.
+    pub fn release_self(&mut self) -> Result<(), LoadError> {
+        self.run_adopt(0)
+    }
+
+    fn run_adopt(&mut self, wanted: u64) -> Result<(), LoadError> {
+        let program: &mut RawTracePoint = self
+            .ebpf
+            .program_mut("adopt")
+            .ok_or(LoadError::Absent("adopt"))?
+            .try_into()
+            .map_err(LoadError::Adopt)?;
+        if program.fd().is_err() {
+            program.load().map_err(LoadError::Adopt)?;
+        }
+        let mut options = RawTracePointRunOptions::new();
+        options.args[0] = wanted;
+        let ran = program.test_run(options).map_err(LoadError::Adopt)?;
+        if ran.return_value == 0 { Ok(()) } else { Err(LoadError::NotAdopted) }
+    }
+
+    /// The ring. `None` the second time.
+    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        let map = self.ebpf.take_map("RING").ok_or(LoadError::Absent("RING"))?;
+        RingBuf::try_from(map).map_err(|source| LoadError::Map { name: "RING", source })
+    }
+
+    /// Traced processes that live, those without a span too.
+    pub fn tracked(&self) -> Result<usize, LoadError> {
+        let failed = |source| LoadError::Map { name: "TASKS", source };
+        let map = self.ebpf.map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
+        let map: HashMap<_, u32, [u8; size_of::<Task>()]> =
+            HashMap::try_from(map).map_err(failed)?;
+        Ok(map.keys().count())
+    }
+
+    /// What is traced and lives.
+    pub fn left(&self) -> Result<Left, LoadError> {
+        let failed = |source| LoadError::Map { name: "TASKS", source };
+        let map = self.ebpf.map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
+        let map: HashMap<_, u32, [u8; size_of::<Task>()]> =
+            HashMap::try_from(map).map_err(failed)?;
+        let mut left = Left::default();
+        for entry in map.iter() {
+            let (pid, bytes) = entry.map_err(failed)?;
+            let Ok(task) = Task::read_from_bytes(&bytes) else { continue };
+            left.running.insert(task.process);
+            if task.owner != task.process {
+                // Gone by now, or its id is another one here.
+                let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+                let comm = Comm::from_text(&comm.unwrap_or_else(|_| "(fork)".to_owned()));
+                left.forks.push(Fork { process: task.process, owner: task.owner, comm });
+            }
+        }
+        Ok(left)
+    }
+
+    /// No record comes any more. Gives how many events were missed until now.
+    pub fn detach(&mut self) -> Result<u64, LoadError> {
+        let missed = self.missed();
+        for (_, program) in self.ebpf.programs_mut() {
+            unload(program)?;
+        }
+        Ok(missed)
+    }
+
+    pub fn counts(&self) -> Result<Counts, LoadError> {
+        let failed = |source| LoadError::Map { name: "COUNTS", source };
+        let map = self.ebpf.map("COUNTS").ok_or(LoadError::Absent("COUNTS"))?;
+        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(map).map_err(failed)?;
+        let sum = |count: Count| {
+            map.get(&count.0, 0).map(|values| values.iter().sum::<u64>()).map_err(failed)
+        };
+        Ok(Counts {
+            seen: sum(Count::SEEN)?,
+            emitted: sum(Count::EMITTED)?,
+            ring_full: sum(Count::LOST_RING_FULL)?,
+            tasks_full: sum(Count::LOST_TASKS_FULL)?,
+            cut_unreadable: sum(Count::CUT_UNREADABLE)?,
+            connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
+        })
+    }
+
+    /// How many events no copy of a program saw, at most: of each program the copy that missed
+    /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
+    fn missed(&self) -> u64 {
+        let of_copy = |name: String| -> Option<u64> {
+            let fd = self.ebpf.program(&name)?.fd().ok()?.as_fd().as_raw_fd();
+            let shown = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = shown.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        let least = |(program, _): &(&str, &str)| {
+            let copies = self.copies.iter().map(|copy| format!("{program}{copy}"));
+            let raw = of_copy(format!("{program}_raw"));
+            copies.filter_map(of_copy).chain(raw).min().unwrap_or(0)
+        };
+        PROCESS_FAMILY.iter().chain(&SOCKET_FAMILY).map(least).sum()
+    }
+
+    /// For `--probe-log`.
+    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+}
+
+/// Linux 7.0 protects the programs of a tracepoint by SRCU and no longer disables preemption around
+/// them; before, nothing could come in between.
+fn tracepoints_are_preemptible() -> bool {
+    let name = nix::sys::utsname::uname().ok();
+    let release = name.map(|name| name.release().to_string_lossy().into_owned());
+    let major =
+        release.as_deref().and_then(|release| release.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 7)
+}
+
+/// What the verifier printed, where the cause is a refused program.
+pub fn verifier_log(error: &LoadError) -> Option<String> {
+    let LoadError::Attach { source: ProgramError::LoadError { verifier_log, .. }, .. } = error
+    else {
+        return None;
+    };
+    Some(verifier_log.to_string())
+}

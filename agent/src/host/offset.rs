@@ -1,0 +1,74 @@
+//! The running kernel's own type information -> where its structures keep what the probes read.
+
+use std::{fs, io};
+
+use abi::settings::{Offset, Offsets, Settings};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use crate::btf::{Btf, BtfError};
+
+/// Where the kernel keeps its type information.
+pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// What no probe can do without.
+const NEEDED: &[&str] = &[
+    "tgid",
+    "group_leader",
+    "start_boottime",
+    "self_exec_id",
+    "signal",
+    "mm",
+    "arg_start",
+    "arg_end",
+    "env_start",
+    "env_end",
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum OffsetError {
+    #[error("reading the kernel's type information at {KERNEL_BTF} (CONFIG_DEBUG_INFO_BTF)")]
+    Read(#[source] io::Error),
+    #[error("parsing the kernel's type information at {KERNEL_BTF}")]
+    Parse(#[source] BtfError),
+    #[error("finding {structure}.{path} in the kernel's type information")]
+    Missing { structure: &'static str, path: &'static str },
+}
+
+/// What the running kernel says of itself.
+#[derive(Debug)]
+pub struct Kernel {
+    pub settings: Settings,
+    /// Fields that it does not have: they read as zero.
+    pub absent: Vec<String>,
+    /// Type ids of `bpf_preempt_disable` and `bpf_preempt_enable` (6.10).
+    pub preempt_calls: Option<[u32; 2]>,
+}
+
+pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
+    let bytes = fs::read(KERNEL_BTF).map_err(OffsetError::Read)?;
+    let btf = Btf::parse(&bytes).map_err(OffsetError::Parse)?;
+    let mut found = Vec::with_capacity(Offsets::SOURCES.len());
+    let mut absent = Vec::new();
+    let mut known = ("", None);
+    for &(structure, path) in Offsets::SOURCES {
+        if known.0 != structure {
+            known = (structure, btf.structure(structure));
+        }
+        let offset = known.1.map_or(Offset::ABSENT, |id| btf.offset_of(id, path));
+        if offset == Offset::ABSENT && NEEDED.contains(&path) {
+            return Err(OffsetError::Missing { structure, path });
+        }
+        if offset == Offset::ABSENT {
+            absent.push(format!("{structure}.{path}"));
+        }
+        found.push(offset);
+    }
+    let offsets = Offsets::read_from_bytes(found.as_bytes()).unwrap_or(Offsets::ABSENT);
+    let upid = btf.structure("upid").and_then(|id| btf.size_of(id));
+    let calls = btf.function("bpf_preempt_disable").zip(btf.function("bpf_preempt_enable"));
+    Ok(Kernel {
+        settings: Settings { offsets, upid_bytes: upid.unwrap_or(16), wake_at_bytes },
+        absent,
+        preempt_calls: calls.map(|(disable, enable)| [disable, enable]),
+    })
+}

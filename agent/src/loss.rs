@@ -1,0 +1,125 @@
+//! The ledger: received = exported + held + lost(reason), in records of the kernel.
+
+/// Every way in which a record can fail to arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Loss {
+    /// Kernel: the ring had no room.
+    RingFull,
+    /// Kernel: a fork found no room among the traced processes; the child is not traced.
+    TasksFull,
+    /// Kernel: a probe did not run, because it already ran on that CPU.
+    Missed,
+    /// The record's version is not this build's.
+    Version,
+    /// The record's kind or a field of it is unknown.
+    Unknown,
+    /// The record's length is not what its fields say.
+    Length,
+    /// Parts of an exec whose exec never came, or that did not follow each other.
+    ChunkOrphaned,
+    /// More processes run than are kept track of.
+    TableFull,
+    /// Kernel: a connection found no room; what was said on it was not seen.
+    ConnectionsFull,
+    /// Heads and ends of messages that go with no exchange: what they belong to was not seen.
+    Unpaired,
+    /// A request that carried a trace context: the program that made it reports it itself.
+    Instrumented,
+    /// The sampler said no.
+    SampledOut,
+}
+
+impl Loss {
+    pub const ALL: [Self; 12] = [
+        Self::RingFull,
+        Self::TasksFull,
+        Self::Missed,
+        Self::Version,
+        Self::Unknown,
+        Self::Length,
+        Self::ChunkOrphaned,
+        Self::TableFull,
+        Self::ConnectionsFull,
+        Self::Unpaired,
+        Self::Instrumented,
+        Self::SampledOut,
+    ];
+
+    /// As metrics and the last line of `run` name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::TasksFull => "tasks_full",
+            Self::Missed => "missed",
+            Self::Version => "version",
+            Self::Unknown => "unknown",
+            Self::Length => "length",
+            Self::ChunkOrphaned => "chunk_orphaned",
+            Self::TableFull => "table_full",
+            Self::ConnectionsFull => "connections_full",
+            Self::Unpaired => "unpaired",
+            Self::Instrumented => "instrumented",
+            Self::SampledOut => "sampled_out",
+        }
+    }
+}
+
+/// Counts of records. `received == exported + held + lost()`, where `held` is asked of the pipeline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub received: u64,
+    /// In spans, or of a connection whose spans were told and that is over.
+    pub exported: u64,
+    lost: [u64; Loss::ALL.len()],
+    /// Trace contexts in an environment that were no valid context: ignored, and no record lost.
+    pub malformed_contexts: u64,
+}
+
+impl Ledger {
+    pub fn lose(&mut self, reason: Loss, records: u64) {
+        if let Some(count) = self.lost.get_mut(reason as usize) {
+            *count = count.saturating_add(records);
+        }
+    }
+
+    /// Adds records that were lost before they were received, as the kernel counted them.
+    pub fn lose_in_kernel(&mut self, reason: Loss, records: u64) {
+        self.received = self.received.saturating_add(records);
+        self.lose(reason, records);
+    }
+
+    pub fn lost(&self, reason: Loss) -> u64 {
+        self.lost.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    pub fn lost_in_all(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    /// The reasons for which something was lost.
+    pub fn losses(&self) -> impl Iterator<Item = (Loss, u64)> {
+        Loss::ALL.into_iter().map(|loss| (loss, self.lost(loss))).filter(|(_, count)| *count > 0)
+    }
+
+    /// The equation.
+    pub fn balances(&self, held: u64) -> bool {
+        self.received == self.exported + held + self.lost_in_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_count() {
+        let mut ledger = Ledger::default();
+        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, index);
+            ledger.lose_in_kernel(loss, 1);
+        }
+        assert_eq!(ledger.losses().count(), Loss::ALL.len());
+        assert!(ledger.balances(0));
+        assert!(!ledger.balances(1));
+    }
+}

@@ -1,0 +1,13 @@
+//! The binary `lynceus`: reads the command line and hands over.
+
+use std::process::ExitCode;
+
+use agent::host::{cli::Cli, cli::Role, doctor, run};
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match Cli::parse().role {
+        Role::Run(options) => run::main(&options),
+        Role::Doctor(options) => doctor::main(options),
+    }
+}

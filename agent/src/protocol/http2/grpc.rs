@@ -1,0 +1,193 @@
+//! gRPC over HTTP/2: which exchanges are calls, their status, and how many messages went each way as
+//! far as that can be known.
+//!
+//! A message is five bytes of prefix, which say its length, and so many bytes. Messages do not begin
+//! with frames, nor end with them. So they are counted by their prefixes alone, along the bytes that
+//! the frames say there are: the messages' own bytes need not come, their prefixes must. From the
+//! first prefix that did not come on, how many there are is unknown.
+
+/// `application/grpc`, also with a suffix (`+proto`) or parameters; not `application/grpc-web`.
+pub(super) fn is_content_type(value: &str) -> bool {
+    let rest = value.get(..16).filter(|start| start.eq_ignore_ascii_case("application/grpc"));
+    rest.is_some() && matches!(value.as_bytes().get(16), None | Some(b'+' | b';' | b' '))
+}
+
+/// `grpc-status`: a decimal number.
+pub(super) fn status(value: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(value).ok()?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}
+
+/// Counts the messages of one direction of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    whole: u64,
+    position: Position,
+    /// Bytes of the frame that began last which were not accounted for, and how far it was.
+    frame_left: u64,
+    frame_at: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Position {
+    /// So many bytes of a prefix came, and what they make so far.
+    Prefix {
+        have: u32,
+        len: u64,
+    },
+    /// `left > 0` bytes of a message are to come.
+    Message {
+        left: u64,
+    },
+    Unknown,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::Prefix { have: 0, len: 0 }
+    }
+}
+
+impl Messages {
+    /// A frame begins that has so many bytes; what did not come of the one before will not.
+    pub(super) fn frame(&mut self, len: u32) {
+        self.skip(self.frame_left);
+        (self.frame_left, self.frame_at) = (u64::from(len), 0);
+    }
+
+    /// Bytes of that frame came, from `at` on.
+    pub(super) fn bytes(&mut self, at: u32, bytes: &[u8]) {
+        let Some(skipped) = u64::from(at).checked_sub(self.frame_at) else { return };
+        self.skip(skipped.min(self.frame_left));
+        let taken = (bytes.len() as u64).min(self.frame_left);
+        self.frame_left -= taken;
+        self.frame_at += taken;
+        let taken = usize::try_from(taken).ok().and_then(|taken| bytes.get(..taken));
+        let mut bytes = taken.unwrap_or_default();
+        while let Some((byte, rest)) = bytes.split_first() {
+            bytes = rest;
+            match self.position {
+                Position::Prefix { have, len } => self.prefix(have, len, *byte),
+                Position::Message { left } => {
+                    let more = (rest.len() as u64).min(left - 1);
+                    let behind = usize::try_from(more).ok().and_then(|more| rest.get(more..));
+                    bytes = behind.unwrap_or_default();
+                    self.advance(left, 1 + more);
+                }
+                Position::Unknown => return,
+            }
+        }
+    }
+
+    /// How many there are cannot be known any more.
+    pub(super) fn give_up(&mut self) {
+        self.position = Position::Unknown;
+    }
+
+    /// Whole messages, when nothing comes any more.
+    pub(super) fn count(mut self) -> Option<u64> {
+        self.skip(self.frame_left);
+        (!matches!(self.position, Position::Unknown)).then_some(self.whole)
+    }
+
+    /// So many bytes of the frame do not come.
+    fn skip(&mut self, bytes: u64) {
+        self.frame_left -= bytes.min(self.frame_left);
+        self.frame_at += bytes;
+        match self.position {
+            _ if bytes == 0 => {}
+            Position::Message { left } if bytes <= left => self.advance(left, bytes),
+            Position::Message { .. } | Position::Prefix { .. } => self.position = Position::Unknown,
+            Position::Unknown => {}
+        }
+    }
+
+    fn prefix(&mut self, have: u32, len: u64, byte: u8) {
+        // The first byte says whether the message is compressed; the others are its length.
+        let len = if have == 0 { 0 } else { (len << 8) | u64::from(byte) };
+        self.position = match (have, len) {
+            (0..4, _) => Position::Prefix { have: have + 1, len },
+            (_, 0) => {
+                self.whole += 1;
+                Position::default()
+            }
+            (_, left) => Position::Message { left },
+        };
+    }
+
+    fn advance(&mut self, left: u64, bytes: u64) {
+        self.position = Position::Message { left: left - bytes.min(left) };
+        if bytes >= left {
+            self.whole += 1;
+            self.position = Position::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_told_by_their_content_type() {
+        let check = |value: &str, expected: bool| {
+            assert_eq!(is_content_type(value), expected, "{value}");
+        };
+        check("application/grpc", true);
+        check("application/grpc+proto", true);
+        check("Application/gRPC; charset=utf-8", true);
+        check("application/grpc-web+proto", false);
+        check("application/json", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_status_is_a_number() {
+        let check = |value: &[u8], expected: Option<u32>| {
+            assert_eq!(status(value), expected, "{value:?}");
+        };
+        check(b"0", Some(0));
+        check(b"14", Some(14));
+        check(b"", None);
+        check(b"+1", None);
+        check(b"-1", None);
+        check(b"99999999999", None);
+        check(b"\xff", None);
+    }
+
+    /// Frames: how long each is, and what came of it: where it stands, and the bytes.
+    type Frames<'a> = &'a [(u32, &'a [(u32, &'a [u8])])];
+
+    #[test]
+    fn messages_are_counted_as_far_as_their_prefixes_came() {
+        let check = |frames: Frames<'_>, expected: Option<u64>| {
+            let mut messages = Messages::default();
+            for (len, parts) in frames {
+                messages.frame(*len);
+                parts.iter().for_each(|(at, bytes)| messages.bytes(*at, bytes));
+            }
+            assert_eq!(messages.count(), expected, "{frames:?}");
+        };
+        let (seven, none) = (&b"\0\0\0\0\x07"[..], &b"\0\0\0\0\0"[..]);
+        check(&[], Some(0));
+        check(&[(0, &[])], Some(0));
+        check(&[(12, &[])], None);
+        check(&[(12, &[(0, seven)])], Some(1));
+        check(&[(12, &[(0, seven)]), (12, &[(0, seven)])], Some(2));
+        check(&[(12, &[(0, seven)]), (12, &[])], None);
+        check(&[(8, &[(0, seven)]), (4, &[])], Some(1));
+        check(&[(8, &[(0, seven)]), (3, &[])], Some(0));
+        check(&[(8, &[(0, seven)]), (5, &[])], None);
+        check(&[(8, &[(0, seven)]), (9, &[(4, none)])], Some(2));
+        check(&[(8, &[(0, seven)]), (9, &[(2, b"..\0\0\0\0\0")])], Some(2));
+        check(&[(24, &[(0, b"\0\0\0\0\x07.......\0\0\0\0\x07.......")])], Some(2));
+        check(&[(24, &[(0, seven), (12, seven)])], Some(2));
+        check(&[(24, &[(0, seven), (13, seven)])], None);
+        check(&[(5, &[(0, none)]), (5, &[(0, &none[..2]), (2, &none[2..])])], Some(2));
+        check(&[(2, &[(0, &seven[..2])]), (10, &[(0, &seven[2..])])], Some(1));
+        check(&[(5, &[(0, b"\0\xff\xff\xff\xff")]), (u32::MAX, &[])], Some(1));
+        // More came than the frame has; what is before what came already.
+        check(&[(5, &[(0, none), (0, none)])], Some(1));
+    }
+}

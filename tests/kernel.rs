@@ -1,0 +1,52 @@
+//! Tests on a real kernel: needs root. One file a subject; `peer` is the program that does what no
+//! everyday program does, in the same static binary, so that a virtual machine needs nothing else.
+
+#[path = "kernel/completeness.rs"]
+mod completeness;
+#[path = "kernel/context.rs"]
+mod context;
+#[path = "kernel/http.rs"]
+mod http;
+#[path = "kernel/http2.rs"]
+mod http2;
+#[path = "kernel/http_clients.rs"]
+mod http_clients;
+#[path = "kernel/lifecycle.rs"]
+mod lifecycle;
+#[path = "kernel/peer.rs"]
+mod peer;
+#[path = "kernel/programs.rs"]
+mod programs;
+#[path = "kernel/refusals.rs"]
+mod refusals;
+#[path = "kernel/run.rs"]
+mod run;
+#[path = "kernel/talk.rs"]
+mod talk;
+#[path = "kernel/turns.rs"]
+mod turns;
+#[path = "kernel/usage.rs"]
+mod usage;
+
+use std::{env, process::ExitCode};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [flag, mode, rest @ ..] = &arguments[..]
+        && flag == "--peer"
+    {
+        return peer::main(mode, rest);
+    }
+    peer::default_signals();
+    let families = [
+        lifecycle::trials(),
+        programs::trials(),
+        usage::trials(),
+        context::trials(),
+        run::trials(),
+        http::trials(),
+        refusals::trials(),
+        completeness::trials(),
+    ];
+    agent_tests::need::run(families.into_iter().flatten().collect())
+}

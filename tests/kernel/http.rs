@@ -1,0 +1,261 @@
+//! Exchanges over HTTP: each is told once, at its client and at its server.
+
+use std::{
+    collections::HashSet,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use agent_tests::{
+    lynceus::{Run, binary, run_with},
+    need::{Body, lacking, trial},
+    tree::{self, Span},
+};
+use anyhow::{Context as _, ensure};
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::{completeness, http_clients, http2, peer};
+
+const SERVER: &str = include_str!("http_server.py");
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let tests: [(&str, &[&str], Body); 18] = [
+        ("http_between_threads_is_complete", &[], between_threads),
+        ("http_of_curl", &["curl", "python3"], http_clients::curl),
+        ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
+        ("http_bodies_of_curl", &["curl", "python3"], http_clients::curl_bodies),
+        ("http_of_wget", &["wget", "python3"], http_clients::wget),
+        ("http_of_python", &["python3"], http_clients::python),
+        ("http_of_node", &["node", "python3"], http_clients::node),
+        ("http_of_go", &["go", "python3"], http_clients::go),
+        ("http_of_java", &["java", "python3"], http_clients::java),
+        ("http_of_perl", &["perl", "python3"], http_clients::perl),
+        ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
+        ("http2_of_curl", &["bash", "curl", "node"], http2::curl),
+        ("http2_of_node", &["bash", "node"], http2::node),
+        ("http2_of_go", &["go"], http2::go),
+        ("http_at_the_server", &["curl", "python3"], server_side),
+        ("http_joins_both_ends", &["curl", "python3"], both_ends),
+        ("http_context_in_the_head", &["curl", "python3"], contexts),
+        ("http_failures_have_their_names", &["curl", "python3"], failures),
+    ];
+    let lack = what_is_lacking();
+    let each = tests.into_iter();
+    each.map(|(name, programs, body)| match &lack {
+        None => trial(name, programs, body),
+        Some(lack) => lacking(name, lack),
+    })
+    .collect()
+}
+
+/// Of the request probes; `doctor` tries them.
+fn what_is_lacking() -> Option<String> {
+    let output = Command::new(binary()).args(["doctor", "--json"]).output();
+    let report = output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok());
+    let report: serde_json::Value = report.unwrap_or_default();
+    let checks = report.get("checks").and_then(serde_json::Value::as_array);
+    let text = |check: &serde_json::Value, key: &str| {
+        check.get(key).and_then(|text| text.as_str()).unwrap_or_default().replace('\n', " ")
+    };
+    let check = checks.into_iter().flatten().find(|check| text(check, "name") == "request probes");
+    let Some(check) = check else { return Some("request probes".to_owned()) };
+    (text(check, "verdict") != "ok").then(|| format!("request probes ({})", text(check, "found")))
+}
+
+/// Python's server, outside of what is traced. It ends with its input.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+    _folder: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        let script = folder.path().join("http_server.py");
+        std::fs::write(&script, SERVER)?;
+        let mut child = Command::new("python3")
+            .arg(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+        let port = line.trim().parse().context("the server told no port")?;
+        Ok(Self { child, port, _folder: folder })
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
+}
+
+/// `METHOD path status request-body/response-body` of the spans of a kind, in order of time.
+pub(crate) fn exchanges(run: &Run, kind: &str) -> Vec<String> {
+    let mut spans: Vec<&Span> = run.spans.iter().filter(|span| is_kind(span, kind)).collect();
+    spans.sort_by_key(|span| span.number("startTimeUnixNano"));
+    spans.into_iter().map(exchange).collect()
+}
+
+pub(crate) fn is_kind(span: &Span, kind: &str) -> bool {
+    let number = if kind == "client" { 3 } else { 2 };
+    span.0.get("kind").and_then(serde_json::Value::as_u64) == Some(number)
+}
+
+fn exchange(span: &Span) -> String {
+    let path = span.string("url.path").or_else(|| {
+        let url = span.string("url.full")?;
+        let rest = url.split_once("://")?.1;
+        Some(rest.get(rest.find('/')?..)?.to_owned())
+    });
+    let number = |key| span.int(key).map_or_else(|| "-".to_owned(), |number| number.to_string());
+    format!(
+        "{} {} {} {}/{}",
+        span.name(),
+        path.unwrap_or_default(),
+        number("http.response.status_code"),
+        number("http.request.body.size"),
+        number("http.response.body.size")
+    )
+}
+
+/// Traces a client and compares what it asked for.
+pub(crate) fn check_client(command: &[&str], expected: &[&str]) -> anyhow::Result<Run> {
+    let run = run_with(&[], command, |_| {})?;
+    run.is_whole()?;
+    let found = exchanges(&run, "client");
+    ensure!(found == expected, "expected {expected:#?}\n   found {found:#?}\n{}", run.stderr);
+    Ok(run)
+}
+
+/// Every exchange is there twice, at its client and at its server, and they are joined.
+fn between_threads() -> anyhow::Result<()> {
+    let (connections, requests) = (16, completeness::scale() / 40);
+    let counts = [connections.to_string(), requests.to_string()];
+    let command = peer::command("talk", &[&counts[0], &counts[1]]);
+    let run = run_with(&[], &command, |_| {})?;
+    run.is_whole()?;
+    let of = |kind: &str| run.spans.iter().filter(|span| is_kind(span, kind)).collect::<Vec<_>>();
+    let (clients, servers) = (of("client"), of("server"));
+    let all = usize::try_from(connections * requests)?;
+    let missed = usize::try_from(run.missed())?;
+    for (found, kind) in [(clients.len(), "client"), (servers.len(), "server")] {
+        ensure!(found <= all && found + missed >= all, "{found} of {all} at the {kind}");
+    }
+    let ids: HashSet<&str> = clients.iter().map(|span| span.text("spanId")).collect();
+    ensure!(ids.len() == clients.len(), "ids are not unique");
+    let joined = servers.iter().filter(|span| ids.contains(span.text("parentSpanId"))).count();
+    ensure!(joined + missed >= all, "{joined} of {all} are joined");
+    Ok(())
+}
+
+/// `python3 SERVER` traced, with a client that is not.
+fn server_side() -> anyhow::Result<()> {
+    let folder = TempDir::new()?;
+    let (script, out) = (folder.path().join("http_server.py"), folder.path().join("out.jsonl"));
+    let ring = folder.path().join("ring");
+    std::fs::write(&script, SERVER)?;
+    let mut lynceus = Command::new(binary())
+        .args(["run", "--strict", "--out"])
+        .arg(&out)
+        .arg("--record")
+        .arg(&ring)
+        .args(["--", "python3"])
+        .arg(&script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(lynceus.stdout.take().context("no output")?).read_line(&mut line)?;
+    let base = format!("http://127.0.0.1:{}", line.trim());
+    let paths = ["/bytes/1700", "/chunked", "/status/503", "/status/404", "/close"];
+    let urls: Vec<String> = paths.iter().map(|path| format!("{base}{path}")).collect();
+    let nulls = ["-o", "/dev/null"].repeat(paths.len());
+    let status = Command::new("curl").arg("-s").args(nulls).args(&urls).status()?;
+    ensure!(status.success(), "curl: {status}");
+    drop(lynceus.stdin.take());
+    let status = lynceus.wait()?;
+    ensure!(status.success(), "lynceus: {status}");
+    let spans = tree::parse(&std::fs::read_to_string(&out)?)?;
+    let mut served: Vec<&Span> = spans.iter().filter(|span| is_kind(span, "server")).collect();
+    served.sort_by_key(|span| span.number("startTimeUnixNano"));
+    let found: Vec<String> = served.iter().map(|span| exchange(span)).collect();
+    let expected = [
+        "GET /bytes/1700 200 0/1700",
+        "GET /chunked 200 0/40701",
+        "GET /status/503 503 0/3",
+        "GET /status/404 404 0/3",
+        "GET /close 200 0/5000",
+    ];
+    ensure!(found == expected, "{found:#?}");
+    let errors: Vec<_> = served.iter().filter_map(|span| span.string("error.type")).collect();
+    ensure!(errors == ["503"], "only 5xx are the server's errors: {errors:?}");
+    let recording = std::fs::read(&ring)?;
+    let canary = b"CANARY-OF-A-BODY";
+    ensure!(!recording.windows(canary.len()).any(|bytes| bytes == canary), "a body was recorded");
+    Ok(())
+}
+
+/// Both in one trace: what the server does stands below what the client asked for.
+fn both_ends() -> anyhow::Result<()> {
+    let folder = TempDir::new()?;
+    let script = folder.path().join("http_server.py");
+    std::fs::write(&script, SERVER)?;
+    let shell = "coproc python3 \"$1\"; read -r port <&${COPROC[0]}; \
+                 curl -s -o /dev/null http://127.0.0.1:$port/bytes/17; exec {COPROC[1]}>&-; wait";
+    let path = script.to_string_lossy().into_owned();
+    let run = run_with(&[], &["bash", "-c", shell, "bash", &path], |_| {})?;
+    run.is_whole()?;
+    let one = |kind: &str| {
+        run.spans.iter().find(|span| is_kind(span, kind)).with_context(|| format!("no {kind}"))
+    };
+    let (client, served) = (one("client")?, one("server")?);
+    ensure!(served.text("parentSpanId") == client.text("spanId"), "{}", run.stderr);
+    ensure!(served.text("traceId") == client.text("traceId"), "{}", run.stderr);
+    Ok(())
+}
+
+/// A client that says whose request it is has a tracer of its own.
+fn contexts() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let header = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let url = server.url("/bytes/17");
+    let command = ["curl", "-s", "-o", "/dev/null", "-H", header, &url];
+    let run = run_with(&[], &command, |_| {})?;
+    run.balances()?;
+    ensure!(exchanges(&run, "client").is_empty(), "{}", run.stderr);
+    ensure!(run.stderr.contains("instrumented"), "{}", run.stderr);
+    let run = run_with(&["--keep-instrumented"], &command, |_| {})?;
+    run.is_whole()?;
+    ensure!(exchanges(&run, "client").len() == 1, "{}", run.stderr);
+    Ok(())
+}
+
+fn failures() -> anyhow::Result<()> {
+    // Port 1 of loopback: nobody listens.
+    let run = run_with(&[], &["curl", "-s", "http://127.0.0.1:1/"], |_| {})?;
+    run.is_whole()?;
+    let refused = run.span("connect")?;
+    ensure!(refused.string("error.type").as_deref() == Some("connection_refused"), "{refused:?}");
+    ensure!(refused.int("server.port") == Some(1), "{refused:?}");
+    // A server that hangs up without an answer.
+    let script = "import socket,threading,urllib.request as u\n\
+                  s=socket.create_server(('127.0.0.1',0))\n\
+                  def serve():\n c,_=s.accept();c.recv(1000);c.close()\n\
+                  threading.Thread(target=serve).start()\n\
+                  try: u.urlopen('http://127.0.0.1:%d/'%s.getsockname()[1])\n\
+                  except Exception: pass\n";
+    let run = run_with(&[], &["python3", "-c", script], |_| {})?;
+    run.is_whole()?;
+    let client = run.spans.iter().find(|span| is_kind(span, "client")).context("no client")?;
+    ensure!(client.string("error.type").as_deref() == Some("connection_closed"), "{client:?}");
+    Ok(())
+}

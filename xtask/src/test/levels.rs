@@ -1,0 +1,132 @@
+//! What each level of tests runs.
+
+use std::ffi::OsStr;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::count::{self, Counts};
+use crate::executable::{self, Linking};
+use crate::missing::Missing;
+use crate::privilege::{Privilege, WITHOUT_ROOT};
+use crate::setup::{self, Part};
+use crate::{command, ebpf, paths, say, tidy};
+
+const LIMIT: Duration = Duration::from_secs(1800);
+/// The advisories' data base comes from the network, which may be closed without an answer.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+pub(super) fn fmt() -> Result<Counts> {
+    check(cargo(&["fmt", "--all", "--check"]), "fmt")
+}
+
+pub(super) fn tidy() -> Result<Counts> {
+    let problems = tidy::problems(paths::repository())?;
+    for problem in &problems {
+        say::note(problem);
+    }
+    Ok(if problems.is_empty() { Counts::ONE_PASSED } else { Counts::ONE_FAILED })
+}
+
+pub(super) fn clippy() -> Result<Counts> {
+    let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let pure = ["clippy", "--package", "lynceus", "--no-default-features", "--", "-D", "warnings"];
+    let host = check(cargo(&all), "clippy")? + check(cargo(&pure), "clippy-pure")?;
+    ebpf::clippy()?;
+    Ok(host + Counts::ONE_PASSED)
+}
+
+pub(super) fn docs() -> Result<Counts> {
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    check(doc, "docs")
+}
+
+pub(super) fn deny() -> Result<Counts> {
+    let program = setup::DENY.ensure()?;
+    let deny = |arguments: &[&str]| {
+        let mut deny = Command::new(&program);
+        deny.args(["--color", "never"]).args(arguments).current_dir(paths::repository());
+        deny
+    };
+    let counts = check(deny(&["check", "licenses", "bans", "sources"]), "deny")?;
+    let fetched = command::logged(&mut deny(&["fetch", "db"]), "deny-fetch", FETCH_LIMIT);
+    if !fetched.is_ok_and(|ended| ended.status.success()) {
+        say::note("advisories are not checked: their data base could not be fetched");
+        return Ok(counts + Counts::ONE_SKIPPED);
+    }
+    let advisories = deny(&["check", "--disable-fetch", "advisories"]);
+    Ok(counts + check(advisories, "deny-advisories")?)
+}
+
+pub(super) fn pure(rest: &[String]) -> Result<Counts> {
+    let arguments = ["test", "--no-fail-fast", "--package", "lynceus", "--no-default-features"];
+    tests(&mut with_rest(cargo(&arguments), rest), "pure")
+}
+
+pub(super) fn unit(rest: &[String]) -> Result<Counts> {
+    let arguments = ["test", "--no-fail-fast", "--workspace", "--exclude", "agent-tests"];
+    tests(&mut with_rest(cargo(&arguments), rest), "unit")
+}
+
+pub(super) fn kernel(rest: &[String]) -> Result<Counts> {
+    say::note(&format!("programs: {}", setup::ensure(Part::Programs)?));
+    as_root("kernel", &[], rest)
+}
+
+pub(super) fn collector(rest: &[String]) -> Result<Counts> {
+    let collector = setup::collector()?;
+    as_root("collector", &[("LYNCEUS_COLLECTOR", collector.as_os_str())], rest)
+}
+
+/// Runs a test program of `agent-tests` with the release binary in `LYNCEUS_BIN`.
+fn as_root(name: &str, variables: &[(&str, &OsStr)], rest: &[String]) -> Result<Counts> {
+    let privilege = Privilege::find();
+    ebpf::build()?;
+    let lynceus = executable::lynceus(Linking::Usual)?;
+    let program = executable::test_program(name, Linking::Usual)?;
+    let mut all = vec![("LYNCEUS_BIN", lynceus.as_os_str()), ("RUST_BACKTRACE", "1".as_ref())];
+    all.extend(variables);
+    let Some(mut command) = privilege.command(program.as_os_str(), &all) else {
+        bail!(Missing::new(WITHOUT_ROOT));
+    };
+    command.args(rest).current_dir(paths::repository().join("tests"));
+    say::step(&format!("running {name}"), || tests(&mut command, name))
+}
+
+/// A command that either passes as a whole or not.
+fn check(mut command: Command, log: &str) -> Result<Counts> {
+    command::checked(&mut command, log, LIMIT)?;
+    Ok(Counts::ONE_PASSED)
+}
+
+/// A command that prints results of tests. Failed tests are counted, not an error.
+fn tests(command: &mut Command, log: &str) -> Result<Counts> {
+    let ended = command::logged(command, log, LIMIT)?;
+    let output = ended.output()?;
+    let counts = Counts::read(&output);
+    for reason in count::skipped(&output) {
+        say::note(&format!("skipped {reason}"));
+    }
+    if !ended.status.success() {
+        count::show_failures(&output, &ended.log)?;
+        if counts.failed == 0 {
+            bail!("{log} failed ({}) before any test did", ended.status);
+        }
+    }
+    Ok(counts)
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(arguments).current_dir(paths::repository()).env("CARGO_TERM_COLOR", "never");
+    cargo
+}
+
+fn with_rest(mut cargo: Command, rest: &[String]) -> Command {
+    if !rest.is_empty() {
+        cargo.arg("--").args(rest);
+    }
+    cargo
+}

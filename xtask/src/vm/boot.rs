@@ -1,0 +1,104 @@
+//! One boot of one kernel in QEMU's software emulation, and what its serial console said.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::initramfs::{STARTED, VERDICT};
+use crate::command;
+use crate::setup::{Kernel, Machine};
+
+/// `quiet` keeps the console for the tests, `panic=-1` with `-no-reboot` ends the machine when the
+/// kernel dies, and `bpf` among the security modules lets LSM programs attach.
+const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off lsm=capability,bpf";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The tests ran and ended with this exit code.
+    Verdict(i32),
+    /// The machine never reached its `/init`.
+    NotStarted,
+    /// It started and died before the tests ended.
+    Died,
+    /// It was killed at the time limit.
+    TimedOut,
+}
+
+#[derive(Debug)]
+pub(super) struct Boot<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) kernel: &'a Kernel,
+    pub(super) initramfs: &'a Path,
+    pub(super) limit: Duration,
+}
+
+impl Boot<'_> {
+    /// Runs the machine to its end, its console in `log`.
+    pub(super) fn run(&self, log: &Path) -> Result<Ending> {
+        let console = File::create(log).with_context(|| format!("creating {}", log.display()))?;
+        let errors = console.try_clone().context("duplicating the log's descriptor")?;
+        let mut qemu = self.command();
+        let child = qemu.stdin(Stdio::null()).stdout(console).stderr(errors).spawn();
+        let mut child = child.context("starting QEMU")?;
+        let ended = command::wait(&mut child, self.limit)?;
+        let output = fs::read(log).with_context(|| format!("reading {}", log.display()))?;
+        let output = String::from_utf8_lossy(&output);
+        Ok(match ended {
+            Some(_) => ending(&output),
+            None => Ending::TimedOut,
+        })
+    }
+
+    /// QEMU from its private directory: with the loader, the libraries and the firmware there, so
+    /// that nothing of the system's own release mixes in.
+    fn command(&self) -> Command {
+        let root = &self.machine.root;
+        let mut libraries: Vec<PathBuf> = Vec::new();
+        for place in ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"] {
+            libraries.push(root.join(place));
+        }
+        let library_path =
+            libraries.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(":");
+        let mut qemu = Command::new(root.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+        qemu.arg("--library-path").arg(library_path);
+        qemu.arg(root.join("usr/bin/qemu-system-x86_64"));
+        qemu.arg("-L").arg(root.join("usr/share/qemu"));
+        qemu.arg("-L").arg(root.join("usr/share/seabios"));
+        // Emulated also where /dev/kvm exists: slower, but the same on every machine.
+        qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024"]);
+        qemu.args(["-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio"]);
+        qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initramfs);
+        qemu.args(["-append", COMMAND_LINE]);
+        qemu
+    }
+}
+
+fn ending(console: &str) -> Ending {
+    let verdict = console.lines().find_map(|line| {
+        let (_, code) = line.split_once(VERDICT)?;
+        code.trim().parse().ok()
+    });
+    match verdict {
+        Some(code) => Ending::Verdict(code),
+        None if console.contains(STARTED) => Ending::Died,
+        None => Ending::NotStarted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_console_tells_how_a_boot_ended() {
+        let check = |console, expected| assert_eq!(ending(console), expected, "{console:?}");
+        check("", Ending::NotStarted);
+        check("SeaBIOS\r\nKernel panic", Ending::NotStarted);
+        check("LYNCEUS-INIT 6.1\r\nrunning 3 tests\r\n", Ending::Died);
+        check("LYNCEUS-INIT 6.1\r\n.LYNCEUS-VERDICT 0\r\n", Ending::Verdict(0));
+        check("LYNCEUS-INIT 6.1\r\nLYNCEUS-VERDICT 101\r\n", Ending::Verdict(101));
+    }
+}
