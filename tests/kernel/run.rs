@@ -184,8 +184,10 @@ fn terminal() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let own = folder.path().join("inner.sh");
     fs::write(&own, inner)?;
-    let command = format!("{} run -q -- sh {}", binary().display(), own.display());
+    // `script` takes the shell of $SHELL, and dash stays between: Ctrl-C would end it as well.
+    let command = format!("exec {} run -q -- sh {}", binary().display(), own.display());
     let mut child = Command::new("script")
+        .env("SHELL", "/bin/sh")
         .args(["-q", "-e", "-c", &command, "/dev/null"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
