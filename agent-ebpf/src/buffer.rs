@@ -2,13 +2,11 @@
 //! are that a system call moved.
 #![expect(unsafe_code, reason = "helpers take raw pointers")]
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs,
-};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
 use abi::settings::Offset;
 
-use crate::read::{KernelPtr, at_most};
+use crate::{kernel::Kernel, read::at_most};
 
 /// Of arch/x86/include/asm/ptrace.h; the second, third and fourth argument of a system call.
 const RSI: Offset = Offset(104);
@@ -42,21 +40,21 @@ pub(crate) struct Buffers {
     segment: u64,
     segments: u64,
     left: u64,
+    /// How many of them were followed before.
+    skip: u64,
 }
 
 impl Buffers {
-    /// `None` where the bytes do not lie in a buffer of the process.
+    /// The `len` bytes behind `skip`. `None` where they do not lie in a buffer of the process.
     #[inline(always)]
-    pub(crate) fn of_current(len: u64) -> Option<Self> {
-        // SAFETY: the helper gives the current task.
-        let task = unsafe { bpf_get_current_task_btf() };
-        // SAFETY: it is a task, as the helper wants.
-        let registers = KernelPtr(unsafe { bpf_task_pt_regs(task) } as u64);
+    pub(crate) fn of_current<K: Kernel>(len: u64, skip: u64) -> Option<Self> {
+        let registers = K::registers();
         let (buffer, size) = (registers.u64(RSI), registers.u64(RDX));
-        let one = Self { base: buffer, run_bytes: len, segment: 0, segments: 0, left: len };
+        let left = len + skip;
+        let one = Self { base: buffer, run_bytes: left, segment: 0, segments: 0, left, skip };
         let many = |segment: u64, count: u64| {
             let segments = at_most::<MAX_SEGMENTS>(count);
-            Some(Self { base: 0, run_bytes: 0, segment, segments, left: len })
+            Some(Self { base: 0, run_bytes: 0, segment, segments, left, skip })
         };
         match registers.u64(ORIG_RAX) {
             call::READ | call::WRITE | call::SENDTO | call::RECVFROM => Some(one),
@@ -85,6 +83,11 @@ impl Buffers {
             self.segment = self.segment.wrapping_add(16);
             self.segments -= 1;
         }
+        if self.skip > 0 {
+            let skipped = if self.skip < self.run_bytes { self.skip } else { self.run_bytes };
+            self.skip -= skipped;
+            self.pass(skipped);
+        }
         true
     }
 
@@ -102,7 +105,7 @@ impl Buffers {
         byte
     }
 
-    /// May be zero: an empty segment.
+    /// May be zero: an empty segment, or one that was followed before.
     #[inline(always)]
     pub(crate) fn run_bytes(&self) -> u64 {
         self.run_bytes

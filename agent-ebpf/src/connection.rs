@@ -5,6 +5,7 @@ use abi::{
     header::Kind,
     http1::Stream,
     loss::Count,
+    place::Place,
     socket::{Closed, Conn, Connection, ConnectionId, Role, Way, closed, state},
 };
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_ktime_get_boot_ns};
@@ -15,12 +16,16 @@ use crate::{
     maps::CONNECTIONS,
     message::Direction,
     read::{Draft, KernelPtr, offsets},
+    socket::SCRATCH,
 };
 
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 /// `SOCK_STREAM`.
 const STREAM: u32 = 1;
+const IPPROTO_TCP: u32 = 6;
+/// Of include/net/sock.h.
+const RCV_SHUTDOWN: u32 = 1;
 
 /// A connection of a traced process; its entry in `CONNECTIONS`.
 ///
@@ -43,7 +48,12 @@ impl Known {
 
     /// A connection that is met for the first time; not one of another kind than TCP.
     #[inline(always)]
-    pub(crate) fn new(task: &Admitted, sock: KernelPtr, connect_ns: u64) -> Option<Self> {
+    pub(crate) fn new(
+        task: &Admitted,
+        sock: KernelPtr,
+        connect_ns: u64,
+        scratch: u32,
+    ) -> Option<Self> {
         let at = offsets();
         let family = sock.u32(at.sock_family) & 0xffff;
         if (family != AF_INET && family != AF_INET6) || sock.u32(at.sock_type) & 0xffff != STREAM {
@@ -51,8 +61,8 @@ impl Known {
         }
         // SAFETY: the helper takes nothing and reads a clock.
         let now_ns = unsafe { bpf_ktime_get_boot_ns() };
-        let way = Way { stream: Stream::NEW, last_ns: 0 };
-        let fresh = Draft::new(0, 0)?.fresh();
+        let way = Way { stream: Stream::NEW, last_ns: 0, place: Place::UNKNOWN };
+        let fresh = Draft::new(scratch, 0)?.fresh();
         let conn = Conn {
             since_ns: now_ns,
             process: task.process(),
@@ -83,7 +93,7 @@ impl Known {
     #[inline(always)]
     pub(crate) fn connecting(task: &Admitted, sock: KernelPtr) {
         Self::forget(sock);
-        Self::new(task, sock, 1);
+        Self::new(task, sock, 1, SCRATCH);
     }
 
     #[inline(always)]
@@ -154,6 +164,51 @@ impl Known {
     pub(crate) fn way(self, direction: Direction) -> *mut Way {
         // SAFETY: as in `connected`; there are two.
         unsafe { &raw mut (*self.entry).ways[direction as usize] }
+    }
+
+    /// The next byte's sequence number in the kernel; `None` on what is no TCP.
+    #[inline(always)]
+    fn position(self, direction: Direction) -> Option<u32> {
+        let at = offsets();
+        let is_tcp = self.sock.u32(at.sock_protocol) & 0xffff == IPPROTO_TCP;
+        if !is_tcp {
+            return None;
+        }
+        if direction == Direction::Sent {
+            return Some(self.sock.u32(at.tcp_written));
+        }
+        let next = self.sock.u32(at.tcp_read);
+        // The other side's end is counted as one byte.
+        let is_behind_end = next == self.sock.u32(at.tcp_received)
+            && self.sock.u32(at.sock_shutdown) & RCV_SHUTDOWN != 0;
+        Some(next.wrapping_sub(u32::from(is_behind_end)))
+    }
+
+    /// Goes behind the `len` bytes that were moved just now. Gives how many before them nobody saw.
+    #[inline(always)]
+    pub(crate) fn pass_to(self, direction: Direction, len: u32) -> u32 {
+        let Some(end) = self.position(direction) else { return 0 };
+        self.place(direction).pass_to(end, len)
+    }
+
+    /// A call receives from here on. Gives how many bytes before it nobody saw.
+    #[inline(always)]
+    pub(crate) fn call_begins(self) -> u32 {
+        let Some(begin) = self.position(Direction::Received) else { return 0 };
+        self.place(Direction::Received).call_begins(begin)
+    }
+
+    /// How many bytes the call received since this was last asked, and before.
+    #[inline(always)]
+    pub(crate) fn received_until_now(self) -> (u32, u32) {
+        let Some(end) = self.position(Direction::Received) else { return (0, 0) };
+        self.place(Direction::Received).call_goes_on(end)
+    }
+
+    #[inline(always)]
+    fn place<'entry>(self, direction: Direction) -> &'entry mut Place {
+        // SAFETY: it points into an entry that a look-up in this run of the program gave.
+        unsafe { &mut (*self.way(direction)).place }
     }
 
     /// The requests with the method HEAD and those with CONNECT, a bit each.

@@ -4,7 +4,7 @@
 use abi::{
     header::Kind,
     http1::{Phase, Step},
-    socket::{Frames, HEAD_BYTES, Head, Role, state},
+    socket::{Frames, Head, Role, state},
 };
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
@@ -39,10 +39,7 @@ impl Following {
     }
 
     #[inline(always)]
-    pub(crate) fn frames(&mut self) -> Next {
-        if !self.look::<{ HEAD_BYTES as u64 }>() {
-            return Next::Stop;
-        }
+    pub(crate) fn frames(&self, len: u64) -> Next {
         let walk = self.walk();
         if walk.step == Step::Refused as u32 {
             self.known.set_state(state::NEITHER);
@@ -56,19 +53,17 @@ impl Following {
         if self.known.role() != Role::UNKNOWN {
             self.announce_http2();
         }
-        let len = walk.scanned;
         self.draft.restart(FIXED + len);
-        self.draft.put(Frames {
-            header: header(Kind::FRAMES, FIXED + len),
-            process: self.task.process(),
-            owner: self.task.owner(),
-            connection: self.known.id(),
-            offset: walk.stream.body_bytes,
-            sent: walk.direction,
-            frames_len: len as u32,
-            tid: bpf_get_current_pid_tgid() as u32,
-            _pad: 0,
-        });
+        let record: &mut Frames = self.draft.fixed();
+        record.header = header(Kind::FRAMES, FIXED + len);
+        record.process = self.task.process();
+        record.owner = self.task.owner();
+        record.connection = self.known.id();
+        record.offset = walk.stream.body_bytes;
+        record.sent = walk.direction;
+        record.frames_len = len as u32;
+        record.tid = bpf_get_current_pid_tgid() as u32;
+        record._pad = 0;
         emit_draft(&self.task, &self.draft);
         walk.stream.body_bytes += len;
         Next::More

@@ -31,6 +31,12 @@ mod emit;
 #[cfg(target_arch = "bpf")]
 mod frames;
 #[cfg(target_arch = "bpf")]
+mod function;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod kprobe;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod message;
@@ -44,6 +50,8 @@ mod process;
 mod read;
 #[cfg(target_arch = "bpf")]
 mod socket;
+#[cfg(target_arch = "bpf")]
+mod tracepoint;
 #[cfg(target_arch = "bpf")]
 mod usage;
 

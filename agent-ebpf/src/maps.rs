@@ -31,19 +31,25 @@ pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 102
 pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 1024, 0);
 
 /// The TCP connections of traced processes, by the address of their `struct sock`. 16 384 entries,
-/// preallocated: about 5 MiB. Whoever first moves bytes or connects inserts, the end of the
+/// preallocated: about 6 MiB. Whoever first moves bytes or connects inserts, the end of the
 /// connection evicts (`inet_sock_set_state`). Full: the connection is not followed, which is counted.
 #[map]
 pub(crate) static CONNECTIONS: HashMap<u64, Conn> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// The sockets on which threads of traced processes send, by thread, from the beginning of
+/// `tcp_sendmsg` to its end; only where kprobes tell of both. 16 384 entries. Full: the call goes
+/// unseen.
+#[map]
+pub(crate) static SENDING: HashMap<u64, u64> = HashMap::with_max_entries(16 * 1024, 0);
 
 /// Counts by [`Count`], a CPU each: 40 bytes a CPU. Never evicted.
 #[map]
 pub(crate) static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::SLOTS, 0);
 
-/// Where a record is put together that does not fit the stack: 28 KiB a CPU for each
-/// copy of the exec probe that is attached. Its content means nothing outside one run of one probe.
+/// Where a record is put together that does not fit the stack: 28 KiB a CPU for each copy of the exec
+/// probe that is attached, and twice that for the programs on functions. Its content means nothing outside one run of one probe.
 #[map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(5, 0);
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(7, 0);
 
 /// Room for the largest exec record: its fixed part, two paths, inline arguments and environment,
 /// each with the slack that the verifier's bounds need. With its length less than 32 KiB, the

@@ -2,32 +2,38 @@
 //!
 //! What is read from the process is what that machine wants to see: heads and the framing of chunks.
 //! Of bodies nothing is read.
-#![expect(unsafe_code, reason = "callbacks of bpf_loop take a pointer to the caller's stack")]
+#![expect(unsafe_code, reason = "map values are shared with other CPUs")]
 
 use abi::{
     header::Kind,
-    http1::{Phase, Step, Stream},
+    http1::{CARRY_BYTES, Phase, Scan, Step, Stream},
     loss::Count,
     socket::{End, HEAD_BYTES, HEAD_MAX, Head, Role, closed, flag, state},
 };
-use aya_ebpf::helpers::{
-    bpf_get_current_pid_tgid,
-    generated::{bpf_ktime_get_boot_ns, bpf_loop},
-};
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_boot_ns};
 
 use crate::{
     admit::Admitted,
     buffer::Buffers,
     connection::Known,
     emit::{Emitted, count, emit_draft, header, reserve, submit},
+    kernel::Kernel,
     read::Draft,
 };
 
-/// Steps of one call: what is behind them is lost, which is said.
-const MAX_STEPS: u32 = 8192;
 /// Bytes of the framing of chunks that are looked at in one step.
 const FRAMING_BYTES: u64 = 64;
 pub(crate) const FIXED: u64 = size_of::<Head>() as u64;
+/// Where in the draft a piece begins, with what is carried in front of it; the fixed part of a record
+/// is written over that later.
+const PLACE: u64 = FIXED - CARRY_BYTES;
+
+impl abi::http1::Piece for Draft {
+    #[inline(always)]
+    fn word(&self, at: u64) -> u64 {
+        self.word_at(PLACE.wrapping_add(at))
+    }
+}
 
 /// Which way the bytes went. The number is the place in `Conn::ways`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,13 +48,29 @@ pub(crate) enum Direction {
 pub(crate) struct Walk {
     pub(crate) stream: Stream,
     buffers: Buffers,
-    /// How much was read, and how far its scan is.
-    read: u64,
-    pub(crate) scanned: u64,
+    /// The piece of the run that was read.
+    pub(crate) scan: Scan,
+    /// How much of it was taken, once it is known what became of that.
+    taken: u64,
+    /// What it is.
+    piece: Piece,
     /// The last [`Step`].
     pub(crate) step: u32,
     /// The [`Direction`].
     pub(crate) direction: u32,
+    pub(crate) _pad: u32,
+    /// On which socket, for who cannot be told in another way.
+    pub(crate) sock: u64,
+}
+
+/// What becomes of a piece once it was looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Piece {
+    Head,
+    /// Of chunks: nothing of it leaves the kernel.
+    Framing,
+    Frames,
 }
 
 /// What the steps need beside it.
@@ -64,24 +86,40 @@ pub(crate) enum Next {
     Stop,
 }
 
-/// The current thread moved `len` bytes.
+/// The current thread moved `len` bytes, behind `skip` of the same call that were followed before.
 #[inline(always)]
-pub(crate) fn follow(task: Admitted, known: Known, len: u64, direction: Direction) {
-    let Some(buffers) = Buffers::of_current(len) else {
+pub(crate) fn follow<K: Kernel>(
+    task: Admitted,
+    known: Known,
+    len: u64,
+    skip: u64,
+    direction: Direction,
+    scratch: u32,
+) {
+    let Some(buffers) = Buffers::of_current::<K>(len, skip) else {
         // Moved without a buffer of the process (sendfile, splice, io_uring): only bodies may be.
         return unseen(known, len, direction);
     };
-    let Some(draft) = Draft::new(0, FIXED as usize) else { return };
+    let Some(draft) = Draft::new(scratch, FIXED as usize) else { return };
     let way = known.way(direction);
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     let stream = unsafe { (*way).stream };
     let walk = draft.walk();
-    let fresh = Walk { stream, buffers, read: 0, scanned: 0, step: 0, direction: direction as u32 };
+    let fresh = Walk {
+        stream,
+        buffers,
+        scan: Scan::NONE,
+        taken: 0,
+        piece: Piece::Head,
+        step: 0,
+        direction: direction as u32,
+        _pad: 0,
+        sock: 0,
+    };
     // SAFETY: it points into this CPU's own scratch memory.
     unsafe { walk.write(fresh) };
     let mut following = Following { task, known, draft };
-    // SAFETY: the callback has the form that the helper wants, and `following` outlives the call.
-    unsafe { bpf_loop(MAX_STEPS, step as *mut _, (&raw mut following).cast(), 0) };
+    K::turns(&mut following, scratch);
     if following.walk().buffers.left() > 0 && following.walk().stream.phase != Phase::NEITHER {
         following.out_of_step();
     }
@@ -95,7 +133,7 @@ pub(crate) fn follow(task: Admitted, known: Known, len: u64, direction: Directio
 
 /// Bytes that nobody can look at.
 #[inline(always)]
-fn unseen(known: Known, len: u64, direction: Direction) {
+pub(crate) fn unseen(known: Known, len: u64, direction: Direction) {
     let way = known.way(direction);
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     let stream = unsafe { &mut (*way).stream };
@@ -116,37 +154,6 @@ fn unseen(known: Known, len: u64, direction: Direction) {
     unsafe { (*way).last_ns = now_ns };
 }
 
-extern "C" fn step(_: u64, following: *mut Following) -> i64 {
-    // SAFETY: `follow` hands in what nobody else refers to.
-    let following = unsafe { &mut *following };
-    i64::from(following.advance() == Next::Stop)
-}
-
-extern "C" fn scan(_: u64, following: *mut Following) -> i64 {
-    // SAFETY: `look` hands in what nobody else refers to.
-    let following = unsafe { &mut *following };
-    let walk = following.walk();
-    if walk.scanned >= walk.read {
-        return 1;
-    }
-    if walk.stream.phase == Phase::FRAME {
-        walk.scanned += walk.stream.pass_frame(walk.read - walk.scanned);
-        return 0;
-    }
-    let byte = following.draft.byte(FIXED + walk.scanned);
-    walk.scanned += 1;
-    let phase = walk.stream.phase;
-    let step = if phase == Phase::FRAME_HEADER {
-        walk.stream.take_frame_header(byte)
-    } else if phase == Phase::FIRST_FRAME {
-        walk.stream.take_first_frame(byte)
-    } else {
-        walk.stream.take(byte)
-    };
-    walk.step = step as u32;
-    i64::from(step != Step::More)
-}
-
 impl Following {
     /// Asked for anew after each loop, for that changes what it refers to.
     #[inline(always)]
@@ -155,9 +162,17 @@ impl Following {
         unsafe { &mut *self.draft.walk() }
     }
 
+    /// One turn: a look at the piece at hand, what follows from it, or a step to the next. Never two of
+    /// them, because the verifier would go through each way of the one with each way of the other.
     #[inline(always)]
-    fn advance(&mut self) -> Next {
+    pub(crate) fn advance(&self) -> Next {
         let walk = self.walk();
+        if walk.taken > 0 {
+            return self.taken();
+        }
+        if !walk.scan.is_over() {
+            return self.look();
+        }
         if !walk.buffers.has_run() {
             return Next::Stop;
         }
@@ -182,51 +197,79 @@ impl Following {
             walk.stream.body_bytes += if phase == Phase::DATA { passed } else { 0 };
             walk.buffers.pass(passed);
         } else if phase.is_frames() {
-            return self.frames();
+            return self.read::<{ HEAD_BYTES as u64 }>(Piece::Frames);
         } else if phase.is_head() {
             if self.known.state() == state::NEW
                 && walk.stream.head_bytes == 0
-                && phase == Phase::START
                 && walk.buffers.first() == 0
             {
                 walk.stream.phase = Phase::FIRST_FRAME;
-                return self.frames();
+                return self.read::<{ HEAD_BYTES as u64 }>(Piece::Frames);
             }
-            return self.head();
+            return self.read::<{ HEAD_BYTES as u64 }>(Piece::Head);
         } else if phase.is_framing() {
-            return self.framing();
+            return self.read::<FRAMING_BYTES>(Piece::Framing);
         } else {
             return Next::Stop;
         }
         Next::More
     }
 
-    /// Reads up to `MOST` bytes of the run and takes them until something ended.
+    /// Takes up to `MOST` bytes of the run as the piece at hand.
     #[inline(always)]
-    pub(crate) fn look<const MOST: u64>(&mut self) -> bool {
+    fn read<const MOST: u64>(&self, piece: Piece) -> Next {
         let walk = self.walk();
+        let scan = walk.stream.scan(0);
+        if scan.line < CARRY_BYTES {
+            let mut word = 0;
+            while word < 5 {
+                self.draft
+                    .put_word(PLACE + scan.line + 8 * word, walk.stream.carry()[word as usize]);
+                word += 1;
+            }
+        }
         self.draft.restart(FIXED);
         let read = self.draft.user::<FIXED, MOST>(walk.buffers.base(), walk.buffers.run_bytes());
         if read == 0 {
             count(Count::CUT_UNREADABLE);
             self.out_of_step();
-            return false;
+            return Next::Stop;
         }
-        walk.read = read;
-        walk.scanned = 0;
-        walk.step = Step::More as u32;
-        // SAFETY: as in `follow`.
-        unsafe { bpf_loop(read as u32, scan as *mut _, (&raw mut *self).cast(), 0) };
+        walk.scan = walk.stream.scan(read);
+        walk.piece = piece;
+        Next::More
+    }
+
+    /// Goes on in the piece, until something in it ended or it is over.
+    #[inline(always)]
+    fn look(&self) -> Next {
         let walk = self.walk();
-        walk.buffers.pass(walk.scanned);
-        true
+        let step = walk.stream.take(&mut walk.scan, &self.draft);
+        if step == Step::More && !walk.scan.is_over() {
+            return Next::More;
+        }
+        walk.step = step as u32;
+        walk.taken = walk.scan.taken();
+        walk.scan = Scan::NONE;
+        Next::More
+    }
+
+    /// Something in the piece ended, or it is over.
+    #[inline(always)]
+    fn taken(&self) -> Next {
+        let walk = self.walk();
+        let taken = walk.taken;
+        walk.taken = 0;
+        walk.buffers.pass(taken);
+        match walk.piece {
+            Piece::Head => self.head(taken),
+            Piece::Framing => self.framing(),
+            Piece::Frames => self.frames(taken),
+        }
     }
 
     #[inline(always)]
-    fn framing(&mut self) -> Next {
-        if !self.look::<FRAMING_BYTES>() {
-            return Next::Stop;
-        }
+    fn framing(&self) -> Next {
         let walk = self.walk();
         if walk.step == Step::Refused as u32 {
             self.out_of_step();
@@ -239,12 +282,9 @@ impl Following {
     }
 
     #[inline(always)]
-    fn head(&mut self) -> Next {
-        let offset = self.walk().stream.head_bytes;
-        if !self.look::<{ HEAD_BYTES as u64 }>() {
-            return Next::Stop;
-        }
+    fn head(&self, taken: u64) -> Next {
         let walk = self.walk();
+        let offset = walk.stream.head_bytes.wrapping_sub(taken as u32);
         if walk.stream.phase == Phase::HTTP2 && self.known.state() != state::HTTP1 {
             self.begin_http2();
             return Next::More;
@@ -271,7 +311,7 @@ impl Following {
         {
             self.known.set_state(state::HTTP1);
         }
-        self.emit_head(walk, offset, flags);
+        self.emit_head(walk, taken, offset, flags);
         if walk.stream.phase == Phase::NEITHER {
             self.known.end(closed::TUNNEL);
             return Next::Stop;
@@ -282,7 +322,7 @@ impl Following {
     /// Requests go one way and responses the other. Who sends the first is the client.
     #[inline(always)]
     fn is_the_right_kind(&self, walk: &Walk) -> bool {
-        if walk.stream.phase.0 < Phase::HEAD.0 && walk.step == Step::More as u32 {
+        if walk.stream.phase == Phase::START && walk.step == Step::More as u32 {
             // Not known yet.
             return true;
         }
@@ -310,30 +350,30 @@ impl Following {
 
     /// What of the piece lies before [`HEAD_MAX`].
     #[inline(always)]
-    fn emit_head(&self, walk: &Walk, offset: u32, flags: u32) {
+    fn emit_head(&self, walk: &Walk, taken: u64, offset: u32, flags: u32) {
         let is_cut = offset >= HEAD_MAX;
         if is_cut && flags & flag::HEAD_ENDED == 0 {
             return;
         }
-        let len = if is_cut { 0 } else { walk.scanned };
+        let len = if is_cut { 0 } else { taken };
         self.draft.restart(FIXED + len);
-        self.draft.put(Head {
-            header: header(Kind::HEAD, FIXED + len),
-            process: self.task.process(),
-            owner: self.task.owner(),
-            connection: self.known.id(),
-            tid: bpf_get_current_pid_tgid() as u32,
-            sent: walk.direction,
-            offset,
-            head_len: len as u32,
-            flags: if is_cut { flags | flag::CUT } else { flags },
-            ordinal: walk.stream.ordinal,
-        });
+        // A field at a time: the stacks of three functions have 512 bytes together.
+        let record: &mut Head = self.draft.fixed();
+        record.header = header(Kind::HEAD, FIXED + len);
+        record.process = self.task.process();
+        record.owner = self.task.owner();
+        record.connection = self.known.id();
+        record.tid = bpf_get_current_pid_tgid() as u32;
+        record.sent = walk.direction;
+        record.offset = offset;
+        record.head_len = len as u32;
+        record.flags = if is_cut { flags | flag::CUT } else { flags };
+        record.ordinal = walk.stream.ordinal;
         emit_draft(&self.task, &self.draft);
     }
 
     #[inline(always)]
-    fn out_of_step(&self) {
+    pub(crate) fn out_of_step(&self) {
         self.walk().stream.phase = Phase::NEITHER;
         self.known.end(closed::OUT_OF_STEP);
     }

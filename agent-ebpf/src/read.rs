@@ -98,6 +98,9 @@ pub(crate) fn at_most<const MOST: u64>(mut value: u64) -> u64 {
     value
 }
 
+/// The first bytes of a draft, in which words are read and written anywhere: a power of two.
+const PLACES: u64 = 8 * 1024;
+
 /// This CPU's scratch memory, filled from the front.
 pub(crate) struct Draft(*mut Scratch);
 
@@ -146,14 +149,52 @@ impl Draft {
         self.set_len(at_most::<{ SCRATCH_BYTES as u64 }>(len));
     }
 
-    /// The byte at a place, wherever it is filled to.
+    /// Where eight bytes lie. Masked and not compared, because the verifier goes both ways at each
+    /// comparison.
     #[inline(always)]
-    pub(crate) fn byte(&self, at: u64) -> u8 {
-        let at = at_most::<{ SCRATCH_BYTES as u64 - 1 }>(at);
-        // SAFETY: `at < SCRATCH_BYTES`.
-        let from = unsafe { self.base().add(at as usize) };
-        // SAFETY: as above.
-        unsafe { from.read() }
+    fn place(&self, mut at: u64) -> *mut u8 {
+        const { assert!(PLACES as usize + 8 <= SCRATCH_BYTES) };
+        // SAFETY: changes one register.
+        unsafe {
+            core::arch::asm!(
+                "{at} &= {mask}",
+                at = inout(reg) at,
+                mask = const PLACES - 1,
+                options(nomem, nostack),
+            );
+        }
+        // SAFETY: `at + 8 <= SCRATCH_BYTES`.
+        unsafe { self.base().add(at as usize) }
+    }
+
+    /// Eight bytes, the first lowest, wherever it is filled to. Assembly, because they need not be
+    /// aligned, and the compiler reads such a byte at a time.
+    #[inline(always)]
+    pub(crate) fn word_at(&self, at: u64) -> u64 {
+        let word;
+        // SAFETY: the eight bytes are this CPU's own.
+        unsafe {
+            core::arch::asm!(
+                "{word} = *(u64 *)({place} + 0)",
+                word = out(reg) word,
+                place = in(reg) self.place(at),
+                options(nostack, readonly),
+            );
+        }
+        word
+    }
+
+    #[inline(always)]
+    pub(crate) fn put_word(&self, at: u64, word: u64) {
+        // SAFETY: as in `word_at`.
+        unsafe {
+            core::arch::asm!(
+                "*(u64 *)({place} + 0) = {word}",
+                place = in(reg) self.place(at),
+                word = in(reg) word,
+                options(nostack),
+            );
+        }
     }
 
     #[inline(always)]
@@ -219,6 +260,14 @@ impl Draft {
         }
         self.set_len(at + len);
         len
+    }
+
+    /// The fixed part at the front, in which there may be anything yet.
+    #[inline(always)]
+    pub(crate) fn fixed<'scratch, T: zerocopy::FromBytes + 'scratch>(&self) -> &'scratch mut T {
+        const { assert!(size_of::<T>() <= SCRATCH_BYTES && align_of::<T>() <= 8) };
+        // SAFETY: any bytes are a `T`, there is room, and scratch memory is aligned to 8 bytes.
+        unsafe { &mut *self.base().cast() }
     }
 
     /// Writes the fixed part at the front.

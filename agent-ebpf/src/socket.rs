@@ -1,65 +1,69 @@
 //! Connections of traced processes over TCP: opened, used, closed.
 //!
-//! `sock_send_length` and `sock_recv_length` (Linux 6.3) tell how much was moved on which socket, and
-//! run where it moved; other system calls pay nothing. `inet_sock_set_state` tells of the rest.
-
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+//! What moved how much on which socket is told by one of three families of programs ([`tracepoint`],
+//! [`function`], [`kprobe`]), of which one is attached; all end here.
+//!
+//! [`tracepoint`]: crate::tracepoint
+//! [`function`]: crate::function
+//! [`kprobe`]: crate::kprobe
 
 use crate::{
     admit::admit,
     connection::Known,
+    kernel::Kernel,
     message::{self, Direction},
-    preempt,
     read::KernelPtr,
 };
 
+/// Of programs that nothing interrupts.
+pub(crate) const SCRATCH: u32 = 0;
 /// `MSG_PEEK` of include/linux/socket.h: the same bytes come again.
 const MSG_PEEK: u64 = 2;
+/// `MSG_TRUNC`: the bytes are thrown away.
+const MSG_TRUNC: u64 = 0x20;
 /// Of include/net/tcp_states.h.
 const ESTABLISHED: u64 = 1;
 const SYN_SENT: u64 = 2;
 const CLOSE: u64 = 7;
 
-/// The family in one form: as it is, or with preemption disabled (Linux 7.0 and later).
-macro_rules! form {
-    ($sent:ident $received:ident $state:ident, $run:path) => {
-        #[btf_tracepoint]
-        fn $sent(ctx: BtfTracePointContext) -> i32 {
-            $run(|| moved(KernelPtr(ctx.arg(0)), ctx.arg(1), Direction::Sent))
-        }
-
-        #[btf_tracepoint]
-        fn $received(ctx: BtfTracePointContext) -> i32 {
-            if ctx.arg::<u64>(2) & MSG_PEEK != 0 {
-                return 0;
-            }
-            $run(|| moved(KernelPtr(ctx.arg(0)), ctx.arg(1), Direction::Received))
-        }
-
-        #[btf_tracepoint]
-        fn $state(ctx: BtfTracePointContext) -> i32 {
-            $run(|| state_changed(KernelPtr(ctx.arg(0)), ctx.arg(1), ctx.arg(2)))
-        }
-    };
+/// The current thread sent `len` bytes, or failed to. No two programs that can interrupt each other
+/// on one CPU may have the same `scratch`.
+#[inline(always)]
+pub(crate) fn sent<K: Kernel>(sock: KernelPtr, len: i32, scratch: u32) -> i32 {
+    moved::<K>(sock, len, Direction::Sent, false, scratch)
 }
 
-form!(sent received state, plainly);
-form!(sent_1 received_1 state_1, preempt::disabled);
-
+/// The current thread received `len` bytes, or failed to.
 #[inline(always)]
-fn plainly(body: impl FnOnce() -> i32) -> i32 {
-    body()
+pub(crate) fn received<K: Kernel>(sock: KernelPtr, len: i32, flags: u64, scratch: u32) -> i32 {
+    if flags & MSG_PEEK != 0 {
+        return 0;
+    }
+    moved::<K>(sock, len, Direction::Received, flags & MSG_TRUNC != 0, scratch)
 }
 
-/// The current thread moved `len` bytes, or failed to.
 #[inline(always)]
-fn moved(sock: KernelPtr, len: i32, direction: Direction) -> i32 {
+fn moved<K: Kernel>(
+    sock: KernelPtr,
+    len: i32,
+    direction: Direction,
+    is_hidden: bool,
+    scratch: u32,
+) -> i32 {
     if len > 0
         && let Some(task) = admit()
-        && let Some(known) = Known::of(sock).or_else(|| Known::new(&task, sock, 0))
+        && let Some(known) = Known::of(sock).or_else(|| Known::new(&task, sock, 0, scratch))
     {
         if known.is_followed() {
-            message::follow(task, known, len as u64, direction);
+            let hidden = known.pass_to(direction, len as u32);
+            if hidden > 0 {
+                message::unseen(known, u64::from(hidden), direction);
+            }
+            if is_hidden {
+                message::unseen(known, len as u64, direction);
+            } else if known.is_followed() {
+                message::follow::<K>(task, known, len as u64, 0, direction, scratch);
+            }
         }
         if direction == Direction::Received {
             known.forget_if_over();
@@ -68,9 +72,37 @@ fn moved(sock: KernelPtr, len: i32, direction: Direction) -> i32 {
     0
 }
 
+/// The current thread is about to receive.
+#[inline(always)]
+pub(crate) fn receives(sock: KernelPtr) -> i32 {
+    if let Some(task) = admit()
+        && let Some(known) = Known::of(sock).or_else(|| Known::new(&task, sock, 0, SCRATCH))
+    {
+        let hidden = known.call_begins();
+        if hidden > 0 && known.is_followed() {
+            message::unseen(known, u64::from(hidden), Direction::Received);
+        }
+    }
+    0
+}
+
+/// The current thread received some more, in the call that it is in.
+#[inline(always)]
+pub(crate) fn received_more<K: Kernel>(sock: KernelPtr) -> i32 {
+    let Some(task) = admit() else { return 0 };
+    let Some(known) = Known::of(sock) else { return 0 };
+    let (len, before) = known.received_until_now();
+    if len > 0 && known.is_followed() {
+        let (len, before) = (u64::from(len), u64::from(before));
+        message::follow::<K>(task, known, len, before, Direction::Received, SCRATCH);
+    }
+    known.forget_if_over();
+    0
+}
+
 /// Runs in whatever process is current, also for sockets that nobody traces.
 #[inline(always)]
-fn state_changed(sock: KernelPtr, old: u64, new: u64) -> i32 {
+pub(crate) fn state_changed(sock: KernelPtr, old: u64, new: u64) -> i32 {
     if new == SYN_SENT {
         if let Some(task) = admit() {
             Known::connecting(&task, sock);

@@ -144,6 +144,13 @@ impl<'a> Btf<'a> {
         self.at(id).map(|(each, _)| each.size_or_type)
     }
 
+    /// How many arguments the function has.
+    pub fn arguments_of(&self, function: u32) -> Option<u32> {
+        let (function, _) = self.at(function)?;
+        let (prototype, _) = self.at(function.size_or_type)?;
+        (prototype.kind() == kind::FUNC_PROTO).then_some(prototype.info & 0xffff)
+    }
+
     /// `offsetof(structure, path)`, where path is fields with dots between them. Fields of unnamed
     /// members count as the structure's own, as in C. A bit-field has no offset.
     pub fn offset_of(&self, id: u32, path: &str) -> Offset {

@@ -1,28 +1,46 @@
 //! Where in a byte stream HTTP/1 messages begin and end (RFC 9112 §2, §6, §7).
 //!
-//! A machine that takes one byte at a time and allocates nothing, so that the probe and the tests
-//! run the very same code. It finds out the framing and nothing else: what a head says is parsed
-//! in user space. Bodies are counted by the caller, who is told how many bytes to pass over.
+//! A machine that takes a line at a time and allocates nothing, so that the probe and the tests run
+//! the very same code. It finds out the framing and nothing else: what a head says is parsed in user
+//! space. Bodies are counted by the caller, who is told how many bytes to pass over.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a byte is what is lowest in a word, and a piece has less than 4 GiB"
+)]
 
+mod beginning;
+mod line;
 mod phase;
+mod piece;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-pub use self::phase::Phase;
+pub(crate) use self::line::{lower, word};
+use self::{
+    beginning::{Beginning, HTTP2_BYTES, beginning},
+    line::{Line, Pending},
+};
+pub use self::{
+    line::{CARRY_BYTES, Piece, STRIDE_BYTES, Scan},
+    phase::Phase,
+    piece::Bytes,
+};
 
-/// Longest method that is believed, bytes.
-const METHOD_MAX: u32 = 20;
+/// `HTTP/1.1 200`.
+const STATUS_LINE_MIN: u64 = 12;
+/// `content-length:`.
+const NAME_BYTES: u64 = 15;
+/// A length or the size of a chunk from here on is nonsense.
+const LENGTH_LIMIT: u64 = 1 << 48;
 
 /// One direction of a connection.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Stream {
-    /// The last 24 bytes of a head in lower case, the newest lowest.
-    window: [u64; 3],
-    /// Bytes to pass over in [`Phase::LENGTH`] and [`Phase::CHUNK`].
+    /// What is known of the line, or of the header of a frame, that the last piece did not end.
+    carry: [u64; 5],
+    /// Bytes to pass over in [`Phase::LENGTH`] and [`Phase::CHUNK`]; in a head, its length so far.
     pub left: u64,
-    /// The number that is being read.
-    pub(crate) number: u64,
     /// Payload bytes of the message until now.
     pub body_bytes: u64,
     /// What comes next.
@@ -34,13 +52,13 @@ pub struct Stream {
     pub ordinal: u32,
     /// Status code of a response.
     pub status: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// How long `carry` is.
+    carried: u32,
 }
 
-const _: () = assert!(size_of::<Stream>() == 72);
+const _: () = assert!(size_of::<Stream>() == 80);
 
-/// What a byte made of the stream.
+/// What the bytes made of the stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// More of the same.
@@ -51,48 +69,29 @@ pub enum Step {
     HeadEnded,
     /// The message is complete.
     MessageEnded,
-    /// This is not HTTP/1: the byte belongs to no message.
+    /// This is not HTTP/1: the bytes belong to no message.
     Refused,
 }
 
 const IS_RESPONSE: u32 = 1;
-const IN_LENGTH: u32 = 1 << 1;
-const HAS_LENGTH: u32 = 1 << 2;
-const IN_ENCODING: u32 = 1 << 3;
-const IS_CHUNKED: u32 = 1 << 4;
-const IN_EXTENSION: u32 = 1 << 5;
-const IS_HEAD: u32 = 1 << 6;
-const IS_CONNECT: u32 = 1 << 7;
-const HAS_LINE: u32 = 1 << 8;
-
-/// A number of up to eight bytes as the window holds them.
-const fn word(text: &[u8]) -> u64 {
-    let (mut value, mut index) = (0, 0);
-    while index < text.len() {
-        value = (value << 8) | text[index] as u64;
-        index += 1;
-    }
-    value
-}
-
-const CONTENT_LENGTH: [u64; 2] = [word(b"-length:"), word(b"\ncontent")];
-const TRANSFER_ENCODING: [u64; 2] = [word(b"ncoding:"), word(b"ansfer-e")];
-/// The rest of it, two more bytes and the line end before.
-const TRANSFER_ENCODING_HEAD: u64 = word(b"\ntr");
+const HAS_LENGTH: u32 = 1 << 1;
+const IS_CHUNKED: u32 = 1 << 2;
+const IS_HEAD: u32 = 1 << 3;
+const IS_CONNECT: u32 = 1 << 4;
+const HAS_LINE: u32 = 1 << 5;
 
 impl Stream {
     /// A stream on which nothing was seen.
     pub const NEW: Self = Self {
-        window: [0; 3],
+        carry: [0; 5],
         left: 0,
-        number: 0,
         body_bytes: 0,
         phase: Phase::START,
         flags: 0,
         head_bytes: 0,
         ordinal: 0,
         status: 0,
-        _pad: 0,
+        carried: 0,
     };
 
     /// Whether the message at hand is a response.
@@ -126,171 +125,191 @@ impl Stream {
             }
         } else if self.left == 0 {
             self.phase = Phase::CHUNK_LINE;
-            self.number = 0;
         }
         (passed, Step::More)
     }
 
-    /// Takes the next byte of a head or of the framing of chunks.
+    /// Takes bytes of a head, of the framing of chunks or of frames. Looks for the end of a line, or
+    /// judges one: never both, because the verifier would go through each way to the end with each
+    /// way to judge.
     #[inline(always)]
-    pub fn take(&mut self, byte: u8) -> Step {
-        let lower = if byte.wrapping_sub(b'A') < 26 { byte | 0x20 } else { byte };
-        self.window[2] = (self.window[2] << 8) | (self.window[1] >> 56);
-        self.window[1] = (self.window[1] << 8) | (self.window[0] >> 56);
-        self.window[0] = (self.window[0] << 8) | lower as u64;
-        if self.phase.0 == Phase::CHUNK_LINE.0 {
-            return self.chunk_line(byte);
+    pub fn take(&mut self, scan: &mut Scan, piece: &impl Piece) -> Step {
+        if self.phase.0 >= Phase::HTTP2.0 {
+            return self.take_frames(scan, piece);
         }
-        if self.phase.0 == Phase::TRAILERS.0 {
-            if self.is_blank_line() {
-                self.end();
-                return Step::MessageEnded;
-            }
+        if scan.pending == Pending::Nothing {
+            self.find(scan, piece);
             return Step::More;
         }
-        if self.phase.0 == Phase::HEAD.0 {
-            return self.head(byte);
+        let step = self.judge(scan, piece);
+        if scan.pending == Pending::Nothing && scan.is_over() && scan.line != scan.at {
+            self.keep(scan, piece);
         }
-        if self.phase.0 == Phase::TARGET.0 {
-            return self.target(byte);
-        }
-        self.start(byte)
+        step
     }
 
-    /// An empty line is before a message what a robust server skips (RFC 9112 §2.2).
     #[inline(always)]
-    fn start(&mut self, byte: u8) -> Step {
-        if self.head_bytes == 0 {
+    fn find(&mut self, scan: &mut Scan, piece: &impl Piece) {
+        let from = scan.at;
+        if self.phase.is_head() && self.head_bytes == 0 {
             self.begin();
-            if byte == b'\r' || byte == b'\n' {
-                return Step::More;
-            }
-            self.window = [0, 0, 0];
-            self.window[0] = if byte.wrapping_sub(b'A') < 26 { byte | 0x20 } else { byte } as u64;
         }
-        self.head_bytes += 1;
-        if byte.wrapping_sub(b'A') < 26 || byte == b'-' || byte == b'_' {
-            if self.head_bytes <= METHOD_MAX {
-                return Step::More;
-            }
-        } else if byte == b'/' && self.head_bytes == 5 && self.window[0] == word(b"http/") {
-            self.flags |= IS_RESPONSE;
-            self.phase = Phase::HEAD;
+        scan.find_line_feed(piece);
+        if self.phase.is_head() {
+            self.head_bytes = self.head_bytes.saturating_add((scan.at - from) as u32);
+        }
+    }
+
+    #[inline(always)]
+    fn judge(&mut self, scan: &mut Scan, piece: &impl Piece) -> Step {
+        let line = self.line(scan, piece);
+        let has_ended = scan.pending == Pending::Line;
+        if self.phase.0 == Phase::START.0 && !line.is_empty() {
+            return self.first_line(&line, scan);
+        }
+        scan.pending = Pending::Nothing;
+        let step = if self.phase.0 == Phase::CHUNK_LINE.0 {
+            self.chunk_line(&line, has_ended)
+        } else if !has_ended || self.phase.0 == Phase::START.0 {
+            // An empty line is before a message what a robust server skips (RFC 9112 §2.2).
+            Step::More
+        } else if self.phase.0 == Phase::HEAD.0 {
+            self.head_line(&line, scan, piece)
+        } else if line.is_empty() {
+            self.end();
+            Step::MessageEnded
+        } else {
+            Step::More
+        };
+        if has_ended {
+            self.next_line(scan);
+        }
+        step
+    }
+
+    /// Whether there can be a message; its first line waits to be judged then.
+    #[inline(always)]
+    fn first_line(&mut self, line: &Line, scan: &mut Scan) -> Step {
+        let beginning = beginning(line);
+        if beginning == Beginning::Open && scan.pending == Pending::Beginning {
+            scan.pending = Pending::Nothing;
             return Step::More;
-        } else if byte == b' ' && self.head_bytes > 3 {
-            if self.window[0] == word(b"head ") {
+        }
+        if beginning == Beginning::Request {
+            if line.first[0] & 0xff_ffff_ffff == word(b"HEAD ") {
                 self.flags |= IS_HEAD;
-            } else if self.window[0] == word(b"connect ") {
+            } else if line.first[0] == word(b"CONNECT ") {
                 self.flags |= IS_CONNECT;
             }
-            self.phase = Phase::TARGET;
-            return Step::More;
+        } else if beginning == Beginning::Response {
+            self.flags |= IS_RESPONSE;
+        } else {
+            scan.pending = Pending::Nothing;
+            if beginning == Beginning::Http2 {
+                // Up to what tells it, so that the rest is always as long.
+                scan.at = scan.line + HTTP2_BYTES;
+                return self.refuse(Phase::HTTP2);
+            }
+            return self.refuse(Phase::NEITHER);
         }
-        self.refuse(Phase::NEITHER)
+        self.phase = Phase::HEAD;
+        Step::More
     }
 
     #[inline(always)]
-    fn target(&mut self, byte: u8) -> Step {
-        self.head_bytes += 1;
-        if self.window[0] == word(b"pri *") {
-            return self.refuse(Phase::HTTP2);
-        }
-        // Origin form, asterisk form, absolute form; authority form for CONNECT (RFC 9112 §3.2).
-        if byte == b'/' || byte == b'*' || byte == b'h' || self.is_connect() {
-            self.phase = Phase::HEAD;
+    fn head_line(&mut self, line: &Line, scan: &Scan, piece: &impl Piece) -> Step {
+        if self.flags & HAS_LINE == 0 {
+            self.flags |= HAS_LINE;
+            if self.is_response() {
+                if line.len < STATUS_LINE_MIN {
+                    return self.refuse(Phase::NEITHER);
+                }
+                self.status = status(piece.word(scan.line + 9));
+            } else if line.end::<1>() & 0xff_ffff_ffff_ffff != word(b"HTTP/1.") {
+                return self.refuse(Phase::NEITHER);
+            }
             return Step::More;
         }
-        self.refuse(Phase::NEITHER)
-    }
-
-    #[inline(always)]
-    fn head(&mut self, byte: u8) -> Step {
-        self.head_bytes = self.head_bytes.saturating_add(1);
-        let digit = byte.wrapping_sub(b'0');
-        if self.is_response() && self.head_bytes >= 10 && self.head_bytes <= 12 && digit < 10 {
-            self.status = self.status * 10 + digit as u32;
+        if line.is_empty() {
+            return Step::HeadEnded;
         }
-        if byte == b':' {
-            if self.window[0] == CONTENT_LENGTH[0] && self.window[1] == CONTENT_LENGTH[1] {
-                self.flags |= IN_LENGTH;
-                self.number = 0;
-            } else if self.window[0] == TRANSFER_ENCODING[0]
-                && self.window[1] == TRANSFER_ENCODING[1]
-                && self.window[2] & 0xff_ffff == TRANSFER_ENCODING_HEAD
-            {
-                self.flags |= IN_ENCODING;
-            }
-        } else if self.flags & IN_LENGTH != 0 && digit < 10 {
-            // A length past this is nonsense; what follows is a body for as long as it lasts.
-            if self.number < 1 << 56 {
-                self.number = self.number * 10 + digit as u64;
-            }
-            self.flags |= HAS_LENGTH;
-        } else if self.flags & IN_ENCODING != 0
-            && self.window[0] & 0xff_ffff_ffff_ffff == word(b"chunked")
+        let [first, second, third] = line.first.map(lower);
+        if first == word(b"content-") && second & 0xff_ffff_ffff_ffff == word(b"length:") {
+            return self.content_length(line, scan, piece);
+        }
+        if first == word(b"transfer")
+            && second == word(b"-encodin")
+            && third & 0xffff == word(b"g:")
+            && lower(line.end::<3>()) >> 8 == word(b"chunked")
         {
             self.flags |= IS_CHUNKED;
         }
-        if byte != b'\n' {
-            return Step::More;
+        Step::More
+    }
+
+    /// Some space, and a number.
+    #[inline(always)]
+    fn content_length(&mut self, line: &Line, scan: &Scan, piece: &impl Piece) -> Step {
+        if line.len > CARRY_BYTES {
+            return self.refuse(Phase::NEITHER);
         }
-        self.flags &= !(IN_LENGTH | IN_ENCODING);
-        if self.flags & HAS_LINE == 0 {
-            self.flags |= HAS_LINE;
-            return if self.is_response() || self.ends_request_line() {
-                Step::More
-            } else {
-                self.refuse(Phase::NEITHER)
-            };
-        }
-        if self.is_blank_line() { Step::HeadEnded } else { Step::More }
-    }
-
-    /// ` HTTP/1.x` and the line end.
-    #[inline(always)]
-    const fn ends_request_line(&self) -> bool {
-        let [low, high, _] = self.window;
-        let without = if low & 0xffff == word(b"\r\n") {
-            (low >> 16) | (high << 48)
-        } else {
-            (low >> 8) | (high << 56)
-        };
-        // Eight bytes: `http/1.` and the minor version.
-        without >> 8 == word(b"http/1.")
-    }
-
-    /// A bare LF ends a line as well (RFC 9112 §2.2).
-    #[inline(always)]
-    const fn is_blank_line(&self) -> bool {
-        self.window[0] & 0xff_ffff == word(b"\n\r\n") || self.window[0] & 0xffff == word(b"\n\n")
-    }
-
-    #[inline(always)]
-    fn chunk_line(&mut self, byte: u8) -> Step {
-        let lower = byte | 0x20;
-        let digit = byte.wrapping_sub(b'0');
-        let letter = lower.wrapping_sub(b'a');
-        if byte == b'\n' {
-            self.flags &= !IN_EXTENSION;
-            if self.number == 0 {
-                self.phase = Phase::TRAILERS;
-            } else {
-                self.phase = Phase::CHUNK;
-                self.body_bytes += self.number;
-                self.left = self.number + 2;
-                return Step::ChunkFollows;
+        self.left = 0;
+        let mut at = NAME_BYTES;
+        while at < CARRY_BYTES {
+            if at >= line.len || self.left >= LENGTH_LIMIT {
+                break;
             }
-        } else if self.flags & IN_EXTENSION == 0 && (digit < 10 || letter < 6) {
-            if self.number >= 1 << 48 {
-                return self.refuse(Phase::NEITHER);
+            let byte = piece.word(scan.line + at) as u8;
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                self.left = self.left * 10 + digit as u64;
+                self.flags |= HAS_LENGTH;
+            }
+            // Kept where the verifier does not follow it: it would go both ways at each byte.
+            core::hint::black_box(&mut *self);
+            at += 1;
+        }
+        if self.left >= LENGTH_LIMIT { self.refuse(Phase::NEITHER) } else { Step::More }
+    }
+
+    /// The size in hexadecimal, and perhaps an extension (RFC 9112 §7.1).
+    #[inline(always)]
+    fn chunk_line(&mut self, line: &Line, has_ended: bool) -> Step {
+        let [mut digits, mut more, _] = line.first;
+        self.left = 0;
+        let mut at = 0;
+        while at < 16 {
+            let byte = digits as u8;
+            let (digit, letter) = (byte.wrapping_sub(b'0'), (byte | 0x20).wrapping_sub(b'a'));
+            if at >= line.len || (digit >= 10 && letter >= 6) {
+                break;
             }
             let value = if digit < 10 { digit } else { letter + 10 };
-            self.number = (self.number << 4) | value as u64;
-        } else {
-            // An extension, or the white space that some servers pad with.
-            self.flags |= IN_EXTENSION;
+            self.left = (self.left << 4) | value as u64;
+            // As in `content_length`.
+            core::hint::black_box(&mut *self);
+            digits = (digits >> 8) | (more << 56);
+            more >>= 8;
+            at += 1;
         }
-        Step::More
+        let size = self.left;
+        if size >= LENGTH_LIMIT || (at == 0 && line.len > 0) || at == 16 {
+            return self.refuse(Phase::NEITHER);
+        }
+        if !has_ended {
+            return Step::More;
+        }
+        if at == 0 {
+            return self.refuse(Phase::NEITHER);
+        }
+        if size == 0 {
+            self.phase = Phase::TRAILERS;
+            return Step::More;
+        }
+        self.phase = Phase::CHUNK;
+        self.body_bytes += size;
+        self.left = size + 2;
+        Step::ChunkFollows
     }
 
     /// The head is over: what kind of body follows. `to_head` and `to_connect` say what the request
@@ -315,10 +334,8 @@ impl Stream {
         }
         if self.flags & IS_CHUNKED != 0 {
             self.phase = Phase::CHUNK_LINE;
-            self.number = 0;
-        } else if self.flags & HAS_LENGTH != 0 && self.number > 0 {
+        } else if self.flags & HAS_LENGTH != 0 && self.left > 0 {
             self.phase = Phase::LENGTH;
-            self.left = self.number;
         } else if is_response && self.flags & HAS_LENGTH == 0 {
             self.phase = Phase::UNTIL_CLOSE;
         } else {
@@ -330,10 +347,8 @@ impl Stream {
 
     #[inline(always)]
     fn begin(&mut self) {
-        self.window = [0; 3];
         self.flags = 0;
         self.status = 0;
-        self.number = 0;
         self.left = 0;
         self.body_bytes = 0;
     }
@@ -346,10 +361,25 @@ impl Stream {
     }
 
     #[inline(always)]
-    fn refuse(&mut self, phase: Phase) -> Step {
+    pub(crate) fn refuse(&mut self, phase: Phase) -> Step {
         self.phase = phase;
         Step::Refused
     }
+}
+
+/// Three decimal digits, the first lowest; what is none is left out.
+#[inline(always)]
+fn status(mut word: u64) -> u32 {
+    let (mut value, mut at) = (0, 0);
+    while at < 3 {
+        let digit = (word as u8).wrapping_sub(b'0');
+        if digit < 10 {
+            value = value * 10 + digit as u32;
+        }
+        word >>= 8;
+        at += 1;
+    }
+    value
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! As [`http1`](crate::http1), the same code in the probe and in its tests. The payload of DATA frames
 //! is passed over; all else goes to user space, which knows what it means.
 
-use crate::http1::{Phase, Step, Stream};
+use crate::http1::{Phase, Piece, Scan, Step, Stream};
 
 /// Length of a frame's header, bytes.
-const HEADER_BYTES: u32 = 9;
+const HEADER_BYTES: u64 = 9;
 /// What follows `PRI *` of the client's connection preface (RFC 9113 §3.4).
 const PREFACE_REST: u64 = 19;
 /// Longest first SETTINGS frame that is believed where nothing was seen before it: 16 settings.
@@ -20,8 +20,7 @@ impl Stream {
     pub fn begin_http2(&mut self) {
         self.phase = Phase::PREFACE;
         self.left = PREFACE_REST;
-        self.number = 0;
-        self.head_bytes = 0;
+        self.forget_line();
     }
 
     /// The other direction has its first frame ahead, or is in the middle of it.
@@ -29,36 +28,8 @@ impl Stream {
     pub fn expect_frames(&mut self) {
         if self.phase.0 == Phase::START.0 {
             self.phase = Phase::FRAME_HEADER;
-            self.number = 0;
-            self.head_bytes = 0;
+            self.forget_line();
         }
-    }
-
-    /// Takes the next byte of a frame's header.
-    #[inline(always)]
-    pub fn take_frame_header(&mut self, byte: u8) -> Step {
-        self.head_bytes += 1;
-        // The length, the type and the flags; what follows is the number of the stream.
-        if self.head_bytes <= 5 {
-            self.number = (self.number << 8) | byte as u64;
-        }
-        if self.head_bytes < HEADER_BYTES {
-            return Step::More;
-        }
-        let (length, kind) = (self.number >> 16, (self.number >> 8) & 0xff);
-        self.head_bytes = 0;
-        self.number = 0;
-        self.left = length;
-        if length == 0 {
-            self.phase = Phase::FRAME_HEADER;
-            return Step::More;
-        }
-        if kind == DATA {
-            self.phase = Phase::DATA;
-            return Step::ChunkFollows;
-        }
-        self.phase = Phase::FRAME;
-        Step::More
     }
 
     /// Passes over up to `count` bytes of a preface or of a frame's payload. Gives how many.
@@ -72,25 +43,47 @@ impl Stream {
         passed
     }
 
-    /// A server may speak first: nine bytes that are the header of a SETTINGS frame, of the size that
-    /// such have, on stream 0.
+    /// Takes the header of a frame, or as much as there is of it or of a payload.
     #[inline(always)]
-    pub fn take_first_frame(&mut self, byte: u8) -> Step {
-        let at = self.head_bytes;
-        let length_so_far = (self.number << 8) | byte as u64;
-        let is_right = match at {
-            0 | 1 => byte == 0,
-            2 => length_so_far <= FIRST_SETTINGS_MAX && length_so_far.is_multiple_of(6),
-            3 => byte as u64 == SETTINGS,
-            _ => byte == 0,
+    pub(crate) fn take_frames(&mut self, scan: &mut Scan, piece: &impl Piece) -> Step {
+        if self.phase.0 == Phase::FRAME.0 {
+            scan.at += self.pass_frame(scan.end - scan.at);
+            self.next_line(scan);
+            return Step::More;
+        }
+        let (begin, length) = (scan.end - scan.line, piece.word(scan.line));
+        if self.phase.0 == Phase::FIRST_FRAME.0
+            && !may_be_first(length, piece.word(scan.line + 8) & 0xff, begin)
+        {
+            return self.refuse(Phase::NEITHER);
+        }
+        if begin < HEADER_BYTES {
+            scan.at = scan.end;
+            self.keep(scan, piece);
+            return Step::More;
+        }
+        let kind = (length >> 24) & 0xff;
+        self.left = ((length & 0xff) << 16) | (length & 0xff00) | ((length >> 16) & 0xff);
+        scan.at = scan.line + HEADER_BYTES;
+        self.next_line(scan);
+        self.phase = if self.left == 0 {
+            Phase::FRAME_HEADER
+        } else if kind == DATA {
+            Phase::DATA
+        } else {
+            Phase::FRAME
         };
-        if !is_right {
-            self.phase = Phase::NEITHER;
-            return Step::Refused;
-        }
-        if at == 8 {
-            self.phase = Phase::FRAME_HEADER;
-        }
-        self.take_frame_header(byte)
+        if self.phase.0 == Phase::DATA.0 { Step::ChunkFollows } else { Step::More }
     }
+}
+
+/// A server may speak first: nine bytes that are the header of a SETTINGS frame, of the size that
+/// such have, on stream 0. Of the header `begin` bytes are known: eight in `word`, and the `last`.
+#[inline(always)]
+fn may_be_first(word: u64, last: u64, begin: u64) -> bool {
+    let length = (word >> 16) & 0xff;
+    let expected = (length << 16) | (SETTINGS << 24);
+    let unknown = if begin < 8 { u64::MAX << (8 * begin) } else { 0 };
+    let is_size = begin < 3 || (length <= FIRST_SETTINGS_MAX && length.is_multiple_of(6));
+    (word ^ expected) & !unknown == 0 && is_size && (begin < HEADER_BYTES || last == 0)
 }

@@ -11,6 +11,7 @@ pub mod header;
 pub mod http1;
 pub mod http2;
 pub mod loss;
+pub mod place;
 pub mod process;
 pub mod settings;
 pub mod socket;

@@ -44,6 +44,7 @@ offsets! {
     task_signal: "task_struct" . "signal",
     task_exec_id: "task_struct" . "self_exec_id",
     task_exit_code: "task_struct" . "exit_code",
+    task_stack: "task_struct" . "stack",
     task_thread_pid: "task_struct" . "thread_pid",
     task_utime: "task_struct" . "utime",
     task_stime: "task_struct" . "stime",
@@ -88,11 +89,14 @@ offsets! {
     sock_local_v6: "sock" . "__sk_common.skc_v6_rcv_saddr",
     sock_remote_v6: "sock" . "__sk_common.skc_v6_daddr",
     sock_type: "sock" . "sk_type",
+    sock_protocol: "sock" . "sk_protocol",
+    sock_shutdown: "sock" . "sk_shutdown",
     sock_error: "sock" . "sk_err",
     sock_socket: "sock" . "sk_socket",
     sock_queued: "sock" . "sk_receive_queue.qlen",
     tcp_received: "tcp_sock" . "rcv_nxt",
     tcp_read: "tcp_sock" . "copied_seq",
+    tcp_written: "tcp_sock" . "write_seq",
 }
 
 /// The constants of a loaded object.
@@ -105,11 +109,21 @@ pub struct Settings {
     pub upid_bytes: u32,
     /// The reader of the ring is woken when this much waits in it, bytes.
     pub wake_at_bytes: u32,
+    /// Size of a thread's stack in the kernel (`union thread_union`).
+    pub stack_bytes: u32,
+    /// The first of two entries of `SCRATCH` that the programs on functions have to themselves.
+    pub function_scratch: u32,
 }
 
 impl Settings {
     /// What an object has before the loader fills it in: no probe reads anything.
-    pub const UNSET: Self = Self { offsets: Offsets::ABSENT, upid_bytes: 16, wake_at_bytes: 0 };
+    pub const UNSET: Self = Self {
+        offsets: Offsets::ABSENT,
+        upid_bytes: 16,
+        wake_at_bytes: 0,
+        stack_bytes: 0,
+        function_scratch: 0,
+    };
 }
 
 /// Calls to kernel functions, which no helper number stands for. An object has these placeholders

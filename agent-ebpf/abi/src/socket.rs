@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{header::Header, http1::Stream, task::TaskId};
+use crate::{header::Header, http1::Stream, place::Place, task::TaskId};
 
 /// Bytes of heads that one record carries at most.
 pub const HEAD_BYTES: usize = 4 * 1024;
@@ -181,6 +181,8 @@ pub struct Way {
     pub stream: Stream,
     /// When the last byte was moved.
     pub last_ns: u64,
+    /// Where in the TCP stream the next byte is.
+    pub place: Place,
 }
 
 /// Value of the map `CONNECTIONS`; the key is the address of the `struct sock`.
@@ -230,4 +232,4 @@ const _: () = assert!(size_of::<Head>() == 88);
 const _: () = assert!(size_of::<Frames>() == 88);
 const _: () = assert!(size_of::<End>() == 48);
 const _: () = assert!(size_of::<Closed>() == 64);
-const _: () = assert!(size_of::<Conn>() == 248);
+const _: () = assert!(size_of::<Conn>() == 296);

@@ -165,10 +165,14 @@ pub enum AttachOption {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CaptureOption {
-    /// By tracepoints, where the kernel has them and nothing is missed (Linux 6.3 to 6.x); elsewhere
-    /// requests are not seen, which is no error
+    /// By the best of the following that the kernel takes and that misses nothing there; where there
+    /// is none requests are not seen, which is no error
     Auto,
-    /// By tracepoints, or it is an error
+    /// By fexit on tcp_sendmsg and tcp_recvmsg, or it is an error
+    Fentry,
+    /// By kprobes there, or it is an error
+    Kprobe,
+    /// By the tracepoints sock_send_length and sock_recv_length (Linux 6.3), or it is an error
     Tracepoint,
     /// Not at all: processes only
     Off,

@@ -11,9 +11,9 @@ use aya::{
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::{
-    attach::{attach_btf, attach_raw, unload},
+    attach::{Attached, attach, attach_raw, unload},
     kcall, memory,
-    offset::{self, OffsetError},
+    offset::{self, OffsetError, Sockets},
 };
 use crate::event::{Comm, Fork, Left};
 
@@ -27,13 +27,6 @@ pub const PROCESS_FAMILY: [(&str, &str); 3] = [
     ("exit", "sched_process_exit"),
 ];
 
-/// (program, tracepoint): what processes say over TCP. Linux 6.3 has the first two tracepoints.
-pub const SOCKET_FAMILY: [(&str, &str); 3] = [
-    ("sent", "sock_send_length"),
-    ("received", "sock_recv_length"),
-    ("state", "inet_sock_set_state"),
-];
-
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("this build has no kernel object: run `cargo xtask ebpf` and build again")]
@@ -42,10 +35,10 @@ pub enum LoadError {
     Offset(#[from] OffsetError),
     #[error("creating the maps (CAP_BPF, and below Linux 5.11 CAP_SYS_RESOURCE, are needed)")]
     Object(#[source] aya::EbpfError),
-    #[error("attaching {program} to the tracepoint {tracepoint}")]
+    #[error("attaching {program} to {target} of the kernel")]
     Attach {
         program: &'static str,
-        tracepoint: &'static str,
+        target: &'static str,
         #[source]
         source: ProgramError,
     },
@@ -59,11 +52,6 @@ pub enum LoadError {
     },
     #[error("running the program adopt in this process")]
     Adopt(#[source] ProgramError),
-    #[error(
-        "not attached: from Linux 7.0 on a tracepoint's programs are preempted, and miss what others \
-         send and receive meanwhile (--capture tracepoint attaches them all the same)"
-    )]
-    Preemptible,
     #[error("detaching the probes")]
     Detach(#[source] ProgramError),
     #[error("the kernel side refused this process as the root of a trace")]
@@ -102,15 +90,6 @@ impl Form {
     }
 }
 
-/// How requests are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Capture {
-    /// Where nothing is missed.
-    Auto,
-    /// Wherever it can be attached.
-    Tracepoint,
-}
-
 /// Which of the two embedded objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProbeLog {
@@ -143,6 +122,10 @@ pub struct Probes {
     btf: Option<Btf>,
     /// Which copies of each program are attached.
     copies: &'static [&'static str],
+    /// Which programs on sockets fit.
+    pub(super) sockets: Sockets,
+    /// The programs on sockets that are attached.
+    pub(super) requests: Vec<String>,
 }
 
 /// What the kernel side counted.
@@ -167,22 +150,25 @@ impl Probes {
             return Err(LoadError::NoObject);
         }
         let kernel = offset::kernel(options.ring_bytes / 8)?;
+        let mut settings = kernel.settings;
         let (copies, object) = match kernel.preempt_calls {
             Some(calls) if tracepoints_are_preemptible() => {
                 (&PREEMPTIBLE_COPIES[..], kcall::patched(object, calls))
             }
             Some(_) | None => (&PLAIN_COPY[..], kcall::aligned(object)),
         };
+        let copies_len = u32::try_from(copies.len()).unwrap_or(1);
+        settings.function_scratch = copies_len;
         let ebpf = EbpfLoader::new()
             .btf(None)
-            .override_global("SETTINGS", kernel.settings.as_bytes(), true)
+            .override_global("SETTINGS", settings.as_bytes(), true)
             .map_max_entries("RING", options.ring_bytes)
             .map_max_entries("TASKS", options.max_tasks)
             .map_max_entries("THREADS", options.max_tasks.saturating_mul(2))
-            .map_max_entries("SCRATCH", u32::try_from(copies.len()).unwrap_or(1))
+            .map_max_entries("SCRATCH", copies_len + 2)
             .load(object.as_bytes())
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf, btf: None, copies })
+        Ok(Self { ebpf, btf: None, copies, sockets: kernel.sockets, requests: Vec::new() })
     }
 
     /// Attaches fork, exec and exit: all or an error that names the first that did not.
@@ -201,39 +187,18 @@ impl Probes {
         PROCESS_FAMILY.into_iter().try_for_each(|(program, _)| self.attach_one(program, form))
     }
 
-    /// Attaches [`SOCKET_FAMILY`]: all, or none and an error that names the first that did not.
-    pub fn attach_sockets(&mut self, how: Capture) -> Result<(), LoadError> {
-        if how == Capture::Auto && self.copies != PLAIN_COPY {
-            return Err(LoadError::Preemptible);
-        }
-        let copy = self.copies.first().copied().unwrap_or_default();
-        let name = |program: &str| format!("{program}{copy}");
-        let attached = SOCKET_FAMILY.into_iter().try_for_each(|(program, tracepoint)| {
-            attach_btf(&mut self.ebpf, &name(program), tracepoint, &mut self.btf)
-                .map_err(|source| LoadError::Attach { program, tracepoint, source })
-        });
-        if attached.is_err() {
-            for (program, _) in SOCKET_FAMILY {
-                if let Some(program) = self.ebpf.program_mut(&name(program)) {
-                    unload(program)?;
-                }
-            }
-        }
-        attached
-    }
-
     /// Attaches one of [`PROCESS_FAMILY`].
     pub fn attach_one(&mut self, program: &'static str, form: Form) -> Result<(), LoadError> {
         let known = PROCESS_FAMILY.iter().find(|(name, _)| *name == program);
-        let (_, tracepoint) = *known.ok_or(LoadError::Absent(program))?;
+        let (_, target) = *known.ok_or(LoadError::Absent(program))?;
         let (ebpf, btf) = (&mut self.ebpf, &mut self.btf);
         let attached = match form {
             Form::Btf => self.copies.iter().try_for_each(|copy| {
-                attach_btf(ebpf, &format!("{program}{copy}"), tracepoint, btf)
+                attach(ebpf, &format!("{program}{copy}"), Attached::Tracepoint, target, btf)
             }),
-            Form::Raw => attach_raw(ebpf, &format!("{program}_raw"), tracepoint),
+            Form::Raw => attach_raw(ebpf, &format!("{program}_raw"), target),
         };
-        attached.map_err(|source| LoadError::Attach { program, tracepoint, source })
+        attached.map_err(|source| LoadError::Attach { program, target, source })
     }
 
     /// From here on what this process forks is traced, and this process is not.
@@ -340,7 +305,21 @@ impl Probes {
             let raw = of_copy(format!("{program}_raw"));
             copies.filter_map(of_copy).chain(raw).min().unwrap_or(0)
         };
-        PROCESS_FAMILY.iter().chain(&SOCKET_FAMILY).map(least).sum()
+        let requests = self.requests.iter().cloned().filter_map(of_copy);
+        PROCESS_FAMILY.iter().map(least).chain(requests).sum()
+    }
+
+    /// Whether something can come in between a tracepoint's program.
+    pub(super) fn is_preemptible(&self) -> bool {
+        self.copies != PLAIN_COPY
+    }
+
+    pub(super) fn first_copy(&self) -> &'static str {
+        self.copies.first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn parts(&mut self) -> (&mut Ebpf, &mut Option<Btf>) {
+        (&mut self.ebpf, &mut self.btf)
     }
 
     /// For `--probe-log`.

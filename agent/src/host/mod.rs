@@ -2,6 +2,7 @@
 //! roles share. Threads and channels are created in a role's own file, where their end is awaited.
 
 mod attach;
+pub mod capture;
 pub mod cli;
 pub mod doctor;
 pub mod run;

@@ -10,6 +10,9 @@ use crate::btf::{Btf, BtfError};
 /// Where the kernel keeps its type information.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// Of x86-64, where nothing is said.
+const STACK_BYTES: u32 = 16 * 1024;
+
 /// What no probe can do without.
 const NEEDED: &[&str] = &[
     "tgid",
@@ -42,6 +45,18 @@ pub struct Kernel {
     pub absent: Vec<String>,
     /// Type ids of `bpf_preempt_disable` and `bpf_preempt_enable` (6.10).
     pub preempt_calls: Option<[u32; 2]>,
+    pub sockets: Sockets,
+}
+
+/// What decides which programs on sockets fit.
+#[derive(Debug, Clone, Copy)]
+pub struct Sockets {
+    /// Without `bpf_loop` (5.17).
+    pub is_early: bool,
+    /// With `tcp_sendpage` (until 6.4).
+    pub has_sendpage: bool,
+    /// `tcp_recvmsg` has an argument `nonblock` (until 5.18).
+    pub has_nonblock: bool,
 }
 
 pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
@@ -65,10 +80,23 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
     }
     let offsets = Offsets::read_from_bytes(found.as_bytes()).unwrap_or(Offsets::ABSENT);
     let upid = btf.structure("upid").and_then(|id| btf.size_of(id));
+    let stack = btf.structure("thread_union").and_then(|id| btf.size_of(id));
+    let recvmsg = btf.function("tcp_recvmsg").and_then(|id| btf.arguments_of(id));
     let calls = btf.function("bpf_preempt_disable").zip(btf.function("bpf_preempt_enable"));
     Ok(Kernel {
-        settings: Settings { offsets, upid_bytes: upid.unwrap_or(16), wake_at_bytes },
+        settings: Settings {
+            offsets,
+            upid_bytes: upid.unwrap_or(16),
+            wake_at_bytes,
+            stack_bytes: stack.unwrap_or(STACK_BYTES),
+            function_scratch: 0,
+        },
         absent,
+        sockets: Sockets {
+            is_early: btf.function("bpf_loop").is_none(),
+            has_sendpage: btf.function("tcp_sendpage").is_some(),
+            has_nonblock: recvmsg == Some(6),
+        },
         preempt_calls: calls.map(|(disable, enable)| [disable, enable]),
     })
 }

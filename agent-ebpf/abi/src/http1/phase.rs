@@ -10,10 +10,8 @@ pub struct Phase(pub u32);
 impl Phase {
     /// A message may begin here: the method, or `HTTP` of a status line.
     pub const START: Self = Self(0);
-    /// The method is over: what follows it tells whether it was one.
-    pub const TARGET: Self = Self(1);
     /// The head.
-    pub const HEAD: Self = Self(2);
+    pub const HEAD: Self = Self(1);
     /// A body of which [`Stream::left`](super::Stream::left) bytes are to come.
     pub const LENGTH: Self = Self(3);
     /// The line that gives the size of a chunk.
@@ -26,6 +24,7 @@ impl Phase {
     pub const UNTIL_CLOSE: Self = Self(7);
     /// Not HTTP/1, or no longer.
     pub const NEITHER: Self = Self(8);
+
     /// The first line of an HTTP/2 connection (RFC 9113 §3.4).
     pub const HTTP2: Self = Self(9);
 

@@ -8,7 +8,7 @@ use super::*;
 
 /// Does to both directions what the probe does, with `split` bytes a call. Tells of each message
 /// its direction, the length of its head and of its body; `+` where it is not over.
-fn follow(calls: &[(char, &[u8])], split: usize) -> Vec<String> {
+fn follow(calls: &[(char, &[u8])], split: usize, behind: u8) -> Vec<String> {
     let mut ways = [Stream::NEW; 2];
     let (mut heads, mut connects) = ([false; 64], [false; 64]);
     let mut told = Vec::new();
@@ -32,8 +32,8 @@ fn follow(calls: &[(char, &[u8])], split: usize) -> Vec<String> {
                 if !stream.phase.is_head() && !stream.phase.is_framing() {
                     break;
                 }
-                let step = stream.take(rest[0]);
-                rest = &rest[1..];
+                let (taken, step) = take(stream, rest, behind);
+                rest = &rest[taken..];
                 match step {
                     Step::More | Step::ChunkFollows => {}
                     Step::MessageEnded => told.push(format!("{way}body {}", stream.body_bytes)),
@@ -57,10 +57,23 @@ fn follow(calls: &[(char, &[u8])], split: usize) -> Vec<String> {
     told
 }
 
+/// Takes of the bytes until something ended; `behind` lies behind them.
+fn take(stream: &mut Stream, bytes: &[u8], behind: u8) -> (usize, Step) {
+    let (piece, mut scan) = Bytes::of(stream, bytes, behind);
+    let mut step = Step::More;
+    while step == Step::More && !scan.is_over() {
+        step = stream.take(&mut scan, &piece);
+    }
+    (usize::try_from(scan.taken()).unwrap(), step)
+}
+
 /// The same whatever the calls are.
 fn check(calls: &[(char, &[u8])], expected: &[&str]) {
     for split in [1, 2, 3, 5, 7, 11, 64, 1 << 20] {
-        assert_eq!(follow(calls, split), expected, "in calls of {split} bytes: {calls:?}");
+        for behind in [b'\n', b'0', b'A', 0] {
+            let seen = follow(calls, split, behind);
+            assert_eq!(seen, expected, "in calls of {split} bytes before {behind}: {calls:?}");
+        }
     }
 }
 
@@ -95,8 +108,8 @@ fn responses_without_a_body_have_none_whatever_they_say() {
 #[test]
 fn chunks_are_walked() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\
-        1;a=\"b\"\r\n0\r\nA \r\n0\r\n\r\nGET / \r\n0\r\nTrailer: x\r\n\r\n";
-    check(&[('<', chunked), ('<', OK)], &["<head 53+", "<body 11", "<head 38+", "<body 3"]);
+        1;a=\"b\"\r\n0\r\nB \r\n0\r\n\r\nGET / \r\n0\r\nTrailer: x\r\n\r\n";
+    check(&[('<', chunked), ('<', OK)], &["<head 53+", "<body 12", "<head 38+", "<body 3"]);
     let endless = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff";
     check(&[('>', endless)], &[">head 47+", ">refused"]);
 }
@@ -114,7 +127,7 @@ fn what_follows_an_upgrade_or_connect_is_not_looked_at() {
 
 #[test]
 fn lines_may_end_in_a_bare_line_feed_and_messages_begin_with_empty_ones() {
-    check(&[('>', b"\r\n\nPURGE /x HTTP/1.0\nA: b\n\n"), ('>', GET)], &[">head 24", ">head 18"]);
+    check(&[('>', b"\r\n\nPURGE /x HTTP/1.0\nA: b\n\n"), ('>', GET)], &[">head 27", ">head 18"]);
 }
 
 #[test]
@@ -132,11 +145,31 @@ fn other_protocols_are_refused_early() {
     ] {
         check(&[('>', bytes)], &[">refused"]);
     }
-    let mut stream = Stream::NEW;
-    for byte in b"PRI * HTTP/2.0" {
-        if stream.take(*byte) == Step::Refused {
-            break;
+}
+
+#[test]
+fn an_http2_preface_is_known_by_its_first_five_bytes() {
+    for split in [1, 2, 5, 24] {
+        let mut stream = Stream::NEW;
+        let mut rest = &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..];
+        while stream.phase == Phase::START {
+            let (taken, _) = take(&mut stream, &rest[..split.min(rest.len())], b'A');
+            rest = &rest[taken..];
         }
+        assert_eq!((stream.phase, rest.len()), (Phase::HTTP2, 19), "in calls of {split}");
     }
-    assert_eq!(stream.phase, Phase::HTTP2);
+}
+
+#[test]
+fn long_lines_are_judged_by_their_ends() {
+    let path = "x".repeat(300);
+    let long = format!(
+        "GET /{path} HTTP/1.1\r\nCookie: {path}\r\nTransfer-Encoding: {path}, chunked\r\n\r\n\
+         3\r\nabc\r\n0\r\n\r\n"
+    );
+    check(&[('>', long.as_bytes()), ('>', GET)], &[">head 958+", ">body 3", ">head 18"]);
+    let bad = format!("GET /{path} HTTP/1.1x\r\n\r\n");
+    check(&[('>', bad.as_bytes())], &[">refused"]);
+    let padded = format!("POST / HTTP/1.1\r\nContent-Length: {:>40}\r\n\r\n", 3);
+    check(&[('>', padded.as_bytes())], &[">refused"]);
 }

@@ -10,7 +10,8 @@ use super::{
     rights::{BPF, PERFMON, Rights, SYS_PTRACE, SYS_RESOURCE},
 };
 use crate::host::{
-    load::{Capture, Form, Options, PROCESS_FAMILY, Probes, verifier_log},
+    capture::{Backend, Capture},
+    load::{Form, LoadError, Options, PROCESS_FAMILY, Probes, verifier_log},
     offset, say,
 };
 
@@ -185,16 +186,11 @@ fn process_family() -> Vec<Check> {
             let name = format!("probe: {program} as {}", form.name());
             checks.push(match result {
                 Ok(()) => Check::new(name, Verdict::Ok, "loaded, verified and attached"),
-                Err(error) => {
-                    let log = verifier_log(&error).filter(|log| !log.is_empty());
-                    let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
-                    let found = format!("{}{log}", say::chain(&error));
-                    Check::new(name, Verdict::Limited, found)
-                }
+                Err(error) => Check::new(name, Verdict::Limited, told(&error)),
             });
         }
     }
-    checks.push(requests(&mut probes));
+    checks.extend(requests(&mut probes));
     let family = match works {
         [true, _] => Check::new("process probes", Verdict::Ok, "run as tp_btf"),
         [false, true] => Check::new("process probes", Verdict::Ok, "run as raw tracepoints"),
@@ -210,17 +206,35 @@ fn process_family() -> Vec<Check> {
 }
 
 /// What is needed to see requests; processes are traced without.
-fn requests(probes: &mut Probes) -> Check {
-    const NAME: &str = "request probes";
-    match probes.attach_sockets(Capture::Auto) {
-        Ok(()) => Check::new(NAME, Verdict::Ok, "run as tp_btf on sock_send_length and its kin"),
-        Err(error) => {
-            let log = verifier_log(&error).filter(|log| !log.is_empty());
-            let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
-            Check::new(NAME, Verdict::Limited, format!("{}{log}", say::chain(&error)))
-                .remedy("processes are traced, HTTP is not: that needs Linux 6.3 to 6.x")
-        }
+fn requests(probes: &mut Probes) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for backend in Backend::ALL {
+        let name = format!("request probes: {}", backend.name());
+        let result = probes.attach_requests(Capture::Only(backend));
+        checks.push(match result.and_then(|_| probes.detach_requests()) {
+            Ok(()) => match probes.misses(backend) {
+                None => Check::new(name, Verdict::Ok, "loaded, verified and attached"),
+                Some(what) => Check::new(name, Verdict::Limited, what),
+            },
+            Err(error) => Check::new(name, Verdict::Information, told(&error)),
+        });
     }
+    checks.push(match probes.attach_requests(Capture::Auto) {
+        Ok(backend) => {
+            let found = format!("run with --capture {}", backend.name());
+            Check::new("request probes", Verdict::Ok, found)
+        }
+        Err(error) => Check::new("request probes", Verdict::Limited, told(&error))
+            .remedy("processes are traced, HTTP is not"),
+    });
+    checks
+}
+
+/// Why a program is not attached, with the verifier's last words.
+fn told(error: &LoadError) -> String {
+    let log = verifier_log(error).filter(|log| !log.is_empty());
+    let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
+    format!("{}{log}", say::chain(error))
 }
 
 /// The end of a verifier log is where the reason stands.

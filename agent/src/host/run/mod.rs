@@ -20,11 +20,12 @@ use self::{
     signals::Forwarder,
 };
 use super::{
+    capture::{Backend, Capture},
     cli::{CaptureOption, RunOptions},
     clocks,
     config::{self, Environment},
     export::Exporter,
-    load::{Capture, Options, ProbeLog, Probes, verifier_log},
+    load::{Options, ProbeLog, Probes, verifier_log},
     outfile::OutFile,
     say,
 };
@@ -209,17 +210,21 @@ fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
             say::line(format_args!("the kernel's verifier said:\n{log}"));
         }
     })?;
-    match options.capture {
-        CaptureOption::Off => {}
-        // `doctor` says why it cannot be.
-        CaptureOption::Auto => drop(probes.attach_sockets(Capture::Auto)),
-        CaptureOption::Tracepoint => {
-            probes.attach_sockets(Capture::Tracepoint).inspect_err(|error| {
-                if let Some(log) = verifier_log(error) {
-                    say::line(format_args!("the kernel's verifier said:\n{log}"));
-                }
-            })?
+    let wanted = match options.capture {
+        CaptureOption::Off => return Ok(probes),
+        CaptureOption::Auto => {
+            // `doctor` says why it cannot be.
+            drop(probes.attach_requests(Capture::Auto));
+            return Ok(probes);
         }
-    }
+        CaptureOption::Fentry => Backend::Fentry,
+        CaptureOption::Kprobe => Backend::Kprobe,
+        CaptureOption::Tracepoint => Backend::Tracepoint,
+    };
+    probes.attach_requests(Capture::Only(wanted)).inspect_err(|error| {
+        if let Some(log) = verifier_log(error) {
+            say::line(format_args!("the kernel's verifier said:\n{log}"));
+        }
+    })?;
     Ok(probes)
 }

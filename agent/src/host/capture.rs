@@ -1,0 +1,146 @@
+//! The programs that see requests: three families that end in one body of code, of which one is
+//! attached.
+
+use super::{
+    attach::{Attached, attach, unload},
+    load::{LoadError, Probes},
+};
+
+/// What tells what is moved over sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// `sock_send_length` and `sock_recv_length`, Linux 6.3.
+    Tracepoint,
+    /// fexit on `tcp_sendmsg` and `tcp_recvmsg`.
+    Fentry,
+    /// kprobes there.
+    Kprobe,
+}
+
+/// How requests are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capture {
+    /// By the best that the kernel takes and that misses nothing there.
+    Auto,
+    Only(Backend),
+}
+
+/// (program, what it is, what it is attached to).
+type Program = (&'static str, Attached, &'static str);
+
+/// For every family: connections open and close.
+const STATE: Program = ("state", Attached::Tracepoint, "inet_sock_set_state");
+
+/// What sendfile and splice end in before Linux 6.5; later it is `tcp_sendmsg`.
+const SENDPAGE: &str = "tcp_sendpage";
+
+impl Backend {
+    pub const ALL: [Self; 3] = [Self::Tracepoint, Self::Fentry, Self::Kprobe];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tracepoint => "tracepoint",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+
+    fn programs(self) -> &'static [Program] {
+        match self {
+            Self::Tracepoint => &[
+                ("sent", Attached::Tracepoint, "sock_send_length"),
+                ("received", Attached::Tracepoint, "sock_recv_length"),
+                STATE,
+            ],
+            Self::Fentry => &[
+                ("sent_fexit", Attached::Function, "tcp_sendmsg"),
+                ("sent_page_fexit", Attached::Function, SENDPAGE),
+                ("received_fexit", Attached::Function, "tcp_recvmsg"),
+                STATE,
+            ],
+            Self::Kprobe => &[
+                ("sends_kprobe", Attached::Kprobe, "tcp_sendmsg"),
+                ("sent_kprobe", Attached::Kprobe, "tcp_sendmsg"),
+                ("sends_kprobe", Attached::Kprobe, SENDPAGE),
+                ("sent_kprobe", Attached::Kprobe, SENDPAGE),
+                ("receives_kprobe", Attached::Kprobe, "tcp_recvmsg"),
+                ("received_kprobe", Attached::Kprobe, "tcp_rcv_space_adjust"),
+                STATE,
+            ],
+        }
+    }
+}
+
+impl Probes {
+    /// Attaches one of the families. An error is that of the best.
+    pub fn attach_requests(&mut self, capture: Capture) -> Result<Backend, LoadError> {
+        let order = match capture {
+            Capture::Only(backend) => vec![backend],
+            Capture::Auto => {
+                Backend::ALL.into_iter().filter(|each| self.misses(*each).is_none()).collect()
+            }
+        };
+        let mut refused = None;
+        for backend in order {
+            match self.attach_backend(backend) {
+                Ok(()) => return Ok(backend),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(LoadError::Absent("programs on sockets")))
+    }
+
+    /// What the family does not see on this kernel, if it is attached.
+    pub fn misses(&self, backend: Backend) -> Option<&'static str> {
+        match backend {
+            Backend::Tracepoint | Backend::Fentry if self.is_preemptible() => Some(
+                "from Linux 7.0 on such programs are preempted, and not run for others meanwhile: \
+                 what those send and receive is missed",
+            ),
+            Backend::Kprobe if self.sockets.is_early => Some(
+                "on this kernel a kretprobe follows as many calls at one time as there are \
+                 processors: what others send is missed",
+            ),
+            Backend::Tracepoint | Backend::Fentry | Backend::Kprobe => None,
+        }
+    }
+
+    /// All of its programs, or none and an error that names the first that did not attach.
+    fn attach_backend(&mut self, backend: Backend) -> Result<(), LoadError> {
+        for &(program, attached, target) in backend.programs() {
+            if target == SENDPAGE && !self.sockets.has_sendpage {
+                continue;
+            }
+            let name = self.name_of(program, attached, target);
+            let (ebpf, btf) = self.parts();
+            let result = attach(ebpf, &name, attached, target, btf);
+            self.requests.push(name);
+            if let Err(source) = result {
+                self.detach_requests()?;
+                return Err(LoadError::Attach { program, target, source });
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches what [`Probes::attach_requests`] attached.
+    pub fn detach_requests(&mut self) -> Result<(), LoadError> {
+        for name in std::mem::take(&mut self.requests) {
+            if let Some(program) = self.ebpf_mut().program_mut(&name) {
+                unload(program)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The form of a program that this kernel needs.
+    fn name_of(&self, program: &str, attached: Attached, target: &str) -> String {
+        let form = match attached {
+            Attached::Tracepoint => self.first_copy(),
+            Attached::Function | Attached::Kprobe if self.sockets.is_early => "_early",
+            Attached::Function if target == "tcp_recvmsg" && self.sockets.has_nonblock => "_6",
+            Attached::Function | Attached::Kprobe => "",
+        };
+        format!("{program}{form}")
+    }
+}
