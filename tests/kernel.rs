@@ -1,6 +1,8 @@
 //! Tests on a real kernel: needs root. One file a subject; `peer` is the program that does what no
 //! everyday program does, in the same static binary, so that a virtual machine needs nothing else.
 
+#[path = "kernel/backends.rs"]
+mod backends;
 #[path = "kernel/completeness.rs"]
 mod completeness;
 #[path = "kernel/context.rs"]
@@ -13,6 +15,8 @@ mod http2;
 mod http_clients;
 #[path = "kernel/lifecycle.rs"]
 mod lifecycle;
+#[path = "kernel/moves.rs"]
+mod moves;
 #[path = "kernel/peer.rs"]
 mod peer;
 #[path = "kernel/programs.rs"]
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         context::trials(),
         run::trials(),
         http::trials(),
+        backends::trials(),
         refusals::trials(),
         completeness::trials(),
     ];

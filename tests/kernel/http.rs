@@ -15,13 +15,13 @@ use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::{completeness, http_clients, http2, peer};
+use crate::{backends, completeness, http_clients, http2, peer};
 
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests: [(&str, &[&str], Body); 18] = [
-        ("http_between_threads_is_complete", &[], between_threads),
+        ("http_between_threads_is_complete", &[], || between_threads(&[])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
         ("http_bodies_of_curl", &["curl", "python3"], http_clients::curl_bodies),
@@ -49,18 +49,13 @@ pub(crate) fn trials() -> Vec<Trial> {
     .collect()
 }
 
-/// Of the request probes; `doctor` tries them.
+/// Of the request probes.
 fn what_is_lacking() -> Option<String> {
-    let output = Command::new(binary()).args(["doctor", "--json"]).output();
-    let report = output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok());
-    let report: serde_json::Value = report.unwrap_or_default();
-    let checks = report.get("checks").and_then(serde_json::Value::as_array);
-    let text = |check: &serde_json::Value, key: &str| {
-        check.get(key).and_then(|text| text.as_str()).unwrap_or_default().replace('\n', " ")
-    };
-    let check = checks.into_iter().flatten().find(|check| text(check, "name") == "request probes");
-    let Some(check) = check else { return Some("request probes".to_owned()) };
-    (text(check, "verdict") != "ok").then(|| format!("request probes ({})", text(check, "found")))
+    match backends::backends().remove("request probes") {
+        Some(None) => None,
+        Some(Some(why)) => Some(format!("request probes ({why})")),
+        None => Some("request probes".to_owned()),
+    }
 }
 
 /// Python's server, outside of what is traced. It ends with its input.
@@ -137,11 +132,11 @@ pub(crate) fn check_client(command: &[&str], expected: &[&str]) -> anyhow::Resul
 }
 
 /// Every exchange is there twice, at its client and at its server, and they are joined.
-fn between_threads() -> anyhow::Result<()> {
+pub(crate) fn between_threads(options: &[&str]) -> anyhow::Result<()> {
     let (connections, requests) = (16, completeness::scale() / 40);
     let counts = [connections.to_string(), requests.to_string()];
     let command = peer::command("talk", &[&counts[0], &counts[1]]);
-    let run = run_with(&[], &command, |_| {})?;
+    let run = run_with(options, &command, |_| {})?;
     run.is_whole()?;
     let of = |kind: &str| run.spans.iter().filter(|span| is_kind(span, kind)).collect::<Vec<_>>();
     let (clients, servers) = (of("client"), of("server"));

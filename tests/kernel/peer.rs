@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{talk, turns};
+use crate::{moves, talk, turns};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -93,6 +93,11 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
     let number = || rest.first().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default();
     match mode {
         "exit" => return Ok(u8::try_from(number()).unwrap_or(1)),
+        "moves" => {
+            if let [address, receives @ ..] = rest {
+                moves::main(address, receives)?;
+            }
+        }
         "sleep" => thread::sleep(Duration::from_millis(u64::from(number()))),
         "print-env" => rest.iter().for_each(|name| {
             eprintln!("{name}={}", std::env::var_os(name).unwrap_or_default().to_string_lossy());

@@ -9,12 +9,14 @@ type Exception = (&'static str, &'static str);
 
 const LONGER: [Exception; 0] = [];
 
-const WITH_UNSAFE: [Exception; 15] = [
+const WITH_UNSAFE: [Exception; 17] = [
     ("agent-ebpf/src/admit.rs", "asks the kernel about the current task"),
-    ("agent-ebpf/src/buffer.rs", "asks the kernel for the registers of the current thread"),
+    ("agent-ebpf/src/buffer.rs", "reads where the buffers of the current process lie"),
     ("agent-ebpf/src/connection.rs", "map values are raw pointers"),
     ("agent-ebpf/src/copies.rs", "map values are raw pointers"),
-    ("agent-ebpf/src/message.rs", "callbacks take raw pointers, and so do map values"),
+    ("agent-ebpf/src/kernel.rs", "callbacks of helpers take raw pointers"),
+    ("agent-ebpf/src/kprobe.rs", "map values are raw pointers"),
+    ("agent-ebpf/src/message.rs", "map values are raw pointers"),
     ("agent-ebpf/src/emit.rs", "writes records into the ring's memory"),
     ("agent-ebpf/src/frames.rs", "map values are raw pointers"),
     ("agent-ebpf/src/main.rs", "the licence symbol has a section of its own"),
