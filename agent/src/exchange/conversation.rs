@@ -1,0 +1,97 @@
+//! A connection while it lasts: what of its messages came until now.
+
+use super::{
+    Ending, Released, Told,
+    multiplexed::Multiplexed,
+    open::{Open, Piece},
+};
+use crate::event::{BootNanos, CloseReason, Closed, Connection, Way};
+
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    pub(super) announced: Option<Connection>,
+    pub(super) received: Piece,
+    pub(super) sent: Piece,
+    /// Where it speaks HTTP/2.
+    pub(super) frames: Option<Box<Multiplexed>>,
+    /// Requests in their order, those whose response came first at the front.
+    pub(super) waiting: Vec<Open>,
+    exchanges: u64,
+    /// Records that go with the next exchange.
+    pub(super) records: u32,
+}
+
+impl Conversation {
+    /// The request that a response with this number answers. Those before it are never answered.
+    pub(super) fn waiting_for(&mut self, ordinal: u32, is_interim: bool) -> Option<&mut Open> {
+        // The number of an interim response is that of the final one before it.
+        let ordinal = if is_interim { ordinal.wrapping_add(1) } else { ordinal };
+        self.waiting.iter_mut().find(|open| open.ordinal == ordinal)
+    }
+
+    pub(super) fn message_ended(
+        &mut self,
+        way: Way,
+        ordinal: u32,
+        time: BootNanos,
+        body_bytes: u64,
+        out: &mut Vec<Told>,
+    ) {
+        let Some(at) = self.waiting.iter().position(|open| open.ordinal == ordinal) else { return };
+        let Some(open) = self.waiting.get_mut(at) else { return };
+        if way == open.request_way {
+            open.request_body_bytes = Some(body_bytes);
+        } else if open.response.is_some() {
+            open.response_body_bytes = Some(body_bytes);
+            let open = self.waiting.remove(at);
+            self.tell(open, Ending::Whole, time, out);
+        }
+    }
+
+    fn tell(&mut self, open: Open, ending: Ending, last: BootNanos, out: &mut Vec<Told>) {
+        let first = self.exchanges == 0;
+        self.exchanges += 1;
+        let records = std::mem::take(&mut self.records);
+        out.push(Told::Exchange(Box::new(open.told(self.announced, first, ending, last, records))));
+    }
+
+    /// What of HTTP/2 is complete.
+    pub(super) fn tell_multiplexed(&mut self, out: &mut Vec<Told>) {
+        let Some(multiplexed) = &mut self.frames else { return };
+        for mut exchange in multiplexed.told() {
+            exchange.records = std::mem::take(&mut self.records);
+            exchange.connect_ns = exchange.connect_ns.filter(|_| self.exchanges == 0);
+            self.exchanges += 1;
+            out.push(Told::Exchange(Box::new(exchange)));
+        }
+    }
+
+    pub(super) fn close(&mut self, closed: &Closed, ending: Ending, out: &mut Vec<Told>) -> Released {
+        if let Some(multiplexed) = &mut self.frames {
+            multiplexed.closed(closed.last);
+            self.tell_multiplexed(out);
+        }
+        for mut open in std::mem::take(&mut self.waiting) {
+            let is_until_close = open.response.is_some() && closed.reason == CloseReason::Socket;
+            if is_until_close {
+                open.response_body_bytes = Some(match open.request_way {
+                    Way::Sent => closed.received_body_bytes,
+                    Way::Received => closed.sent_body_bytes,
+                });
+            }
+            let ending = match (ending, is_until_close) {
+                (Ending::Closed(0), true) => Ending::Whole,
+                (ending, _) => ending,
+            };
+            let last = if closed.last.0 == 0 { open.request_first } else { closed.last };
+            self.tell(open, ending, last, out);
+        }
+        let torn = self.received.records + self.sent.records;
+        let left = std::mem::take(&mut self.records);
+        if self.exchanges > 0 {
+            Released { settled: left, unpaired: torn, refused: 0 }
+        } else {
+            Released { unpaired: left + torn, ..Released::default() }
+        }
+    }
+}
