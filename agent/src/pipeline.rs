@@ -95,6 +95,7 @@ impl Pipeline {
     fn exec(&mut self, exec: Exec<'_>) {
         let (exec, orphaned) = self.gather.exec(exec);
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned.0));
+        self.exchanges.exec(&exec);
         let mut environ = environ::read(&exec.env, &self.allow);
         self.ledger.malformed_contexts += u64::from(environ.malformed);
         let placement = self.correlator.exec(&exec, &mut environ);
@@ -207,6 +208,8 @@ impl From<DecodeError> for Loss {
 }
 
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
@@ -217,7 +220,7 @@ mod tests {
         span::{Status, UnixNanos, Value, key},
     };
 
-    fn pipeline(sampler: &str) -> Pipeline {
+    pub(super) fn pipeline(sampler: &str) -> Pipeline {
         Pipeline::new(Config {
             boot_id: "boot".to_owned(),
             root: Root { trace_id: run_trace_id("boot", 1, 2), span_id: None, above: None },

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     environ::Environ,
     event::{Connection, ConnectionId, Exec, Exit, Fork, Role, TaskId},
-    exchange::Exchange,
+    exchange::{Cause, Exchange, Peer},
     id::{SpanId, TraceId},
     propagation::{Context, Upstream},
 };
@@ -121,21 +121,44 @@ impl Correlator {
         self.below(fork.owner, process_span_id(&self.boot_id, fork.process))
     }
 
-    /// Where the span of an exchange stands: below the span that its head names, else below that of
-    /// the same exchange at its client, else below its process.
+    /// Where the span of an exchange stands: a server's below the span that its head names, else
+    /// below that of the same exchange at its client; a client's below the server's that it was made
+    /// for; else below its process.
     pub fn exchange(&self, exchange: &Exchange) -> Placement {
-        let id = |owner, connection| self.exchange_span_id(owner, connection, exchange.ordinal);
-        let span_id = id(exchange.owner, exchange.connection);
-        if exchange.role == Role::Server {
-            if let Some(context) = &exchange.request.context {
-                return Placement::below_context(context, span_id);
+        let Exchange { owner, connection, ordinal, .. } = *exchange;
+        let span_id = self.exchange_span_id(owner, connection, ordinal);
+        match (&exchange.role, &exchange.cause) {
+            (Role::Server, _) => {
+                let context = exchange.request.context.as_ref();
+                self.served(owner, context, exchange.peer, ordinal, span_id)
             }
-            if let Some(peer) = exchange.peer {
-                let parent = Some(id(peer.owner, peer.connection));
-                return Placement { parent, ..self.below(peer.owner, span_id) };
+            (Role::Client, Some(cause)) => {
+                let Cause { owner, connection, ordinal, peer, .. } = *cause;
+                let context = cause.context.as_ref();
+                let parent = self.exchange_span_id(owner, connection, ordinal);
+                let above = self.served(owner, context, peer, ordinal, parent);
+                let parent = Some(parent);
+                Placement { span_id, parent, parent_is_remote: false, ..above }
             }
+            (Role::Client, None) => self.below(owner, span_id),
         }
-        self.below(exchange.owner, span_id)
+    }
+
+    /// Where the span of a server's exchange stands.
+    fn served(
+        &self,
+        owner: TaskId,
+        context: Option<&Context>,
+        peer: Option<Peer>,
+        ordinal: u64,
+        span_id: SpanId,
+    ) -> Placement {
+        if let Some(context) = context {
+            return Placement::below_context(context, span_id);
+        }
+        let Some(peer) = peer else { return self.below(owner, span_id) };
+        let parent = Some(self.exchange_span_id(peer.owner, peer.connection, ordinal));
+        Placement { parent, ..self.below(peer.owner, span_id) }
     }
 
     /// Where the span of a connection stands that could not be opened.

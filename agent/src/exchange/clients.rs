@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{Exchange, Peer, Told};
+use super::{Ends, Exchange, Peer};
 use crate::event::{BootNanos, Connection, Role};
 
 /// Connections that are remembered; the oldest are forgotten first.
@@ -52,21 +52,20 @@ impl Clients {
         }
     }
 
-    /// Gives every server's exchange the client's.
-    pub(super) fn join(&self, told: &mut [Told]) {
-        for told in told {
-            if let Told::Exchange(exchange) = told
-                && exchange.role == Role::Server
-            {
-                exchange.peer = self.peer(exchange);
-            }
+    /// Gives a server's exchange the client's, and likewise the one that a client's was made for.
+    pub(super) fn join(&self, exchange: &mut Exchange) {
+        if exchange.role == Role::Server {
+            exchange.peer = self.peer(exchange.ends, exchange.request_first);
+        }
+        if let Some(cause) = &mut exchange.cause {
+            cause.peer = self.peer(cause.ends, cause.request_first);
         }
     }
 
-    fn peer(&self, exchange: &Exchange) -> Option<Peer> {
-        let ends = exchange.ends?;
+    fn peer(&self, ends: Option<Ends>, request_first: BootNanos) -> Option<Peer> {
+        let ends = ends?;
         let client = self.by_ends.get(&(ends.remote, ends.local))?;
-        let is_later = client.last.is_some_and(|last| last < exchange.request_first);
+        let is_later = client.last.is_some_and(|last| last < request_first);
         (!is_later).then_some(client.peer)
     }
 }

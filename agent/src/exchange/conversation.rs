@@ -1,11 +1,18 @@
 //! A connection while it lasts: what of its messages came until now.
 
 use super::{
-    Ending, Released, Told,
+    Ending, MAX_WAITING, Released, Told,
     multiplexed::Multiplexed,
     open::{Open, Piece},
+    threads::{Thread, Threads},
 };
-use crate::event::{BootNanos, CloseReason, Closed, Connection, Way};
+use crate::{
+    event::{BootNanos, CloseReason, Closed, Connection, Head, Way},
+    protocol::{
+        RequestHead, Version,
+        http1::{self, NoHead},
+    },
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
@@ -22,8 +29,65 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
+    /// The head of which this is the last piece is complete.
+    pub(super) fn whole(
+        &mut self,
+        threads: &mut Threads,
+        head: &Head<'_>,
+        piece: Piece,
+    ) -> Released {
+        if piece.tid.is_none() {
+            threads.interleaves(head.owner);
+        }
+        let lost = Released { unpaired: piece.records, ..Released::default() };
+        match http1::head(&piece.bytes) {
+            Ok(http1::Head::Request(request, version)) => {
+                self.asked(threads, head, piece, request, version)
+            }
+            Ok(http1::Head::Response(response, _)) => {
+                let is_interim = response.status < 200 && response.status != 101;
+                let Some(open) = self.waiting_for(head.ordinal, is_interim) else { return lost };
+                if is_interim {
+                    open.records += piece.records;
+                    return Released::default();
+                }
+                let by = Thread { process: head.process, tid: head.tid };
+                match head.way {
+                    Way::Sent => {
+                        threads.answers(open.thread, by, open.owner, head.connection, open.ordinal);
+                    }
+                    Way::Received => threads.hears(open.thread, by, open.owner),
+                }
+                open.answered(response, piece.first, piece.records);
+                Released::default()
+            }
+            Err(NoHead) => lost,
+        }
+    }
+
+    fn asked(
+        &mut self,
+        threads: &mut Threads,
+        head: &Head<'_>,
+        piece: Piece,
+        request: RequestHead,
+        version: Version,
+    ) -> Released {
+        if self.waiting.len() >= MAX_WAITING {
+            threads.interleaves(head.owner);
+            return Released { refused: piece.records, ..Released::default() };
+        }
+        let mut open = Open::new(head, request, version, piece.first, piece.records);
+        match head.way {
+            Way::Received => threads.serves(open.thread, open.as_cause(self.announced)),
+            Way::Sent => open.cause = threads.asks(open.thread, open.owner, open.user_agent()),
+        }
+        self.waiting.push(open);
+        Released::default()
+    }
+
     /// The request that a response with this number answers. Those before it are never answered.
-    pub(super) fn waiting_for(&mut self, ordinal: u32, is_interim: bool) -> Option<&mut Open> {
+    fn waiting_for(&mut self, ordinal: u32, is_interim: bool) -> Option<&mut Open> {
         // The number of an interim response is that of the final one before it.
         let ordinal = if is_interim { ordinal.wrapping_add(1) } else { ordinal };
         self.waiting.iter_mut().find(|open| open.ordinal == ordinal)
@@ -66,7 +130,12 @@ impl Conversation {
         }
     }
 
-    pub(super) fn close(&mut self, closed: &Closed, ending: Ending, out: &mut Vec<Told>) -> Released {
+    pub(super) fn close(
+        &mut self,
+        closed: &Closed,
+        ending: Ending,
+        out: &mut Vec<Told>,
+    ) -> Released {
         if let Some(multiplexed) = &mut self.frames {
             multiplexed.closed(closed.last);
             self.tell_multiplexed(out);

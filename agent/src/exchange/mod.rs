@@ -3,27 +3,29 @@
 //! A request without a response, and a response without a request, are what they are: nothing is
 //! invented to go with them.
 
+#[cfg(test)]
+mod causes;
 mod clients;
 mod conversation;
 mod multiplexed;
 mod open;
+mod programs;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use std::{collections::HashMap, net::SocketAddr};
 
+pub use self::threads::Cause;
 use self::{
-    clients::Clients,
-    conversation::Conversation,
-    multiplexed::Multiplexed,
-    open::{Open, Piece},
+    clients::Clients, conversation::Conversation, multiplexed::Multiplexed, threads::Threads,
 };
 use crate::{
     event::{
-        BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Frames, Head, Role, TaskId,
-        Way,
+        BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head, Role,
+        TaskId, Way,
     },
-    protocol::{Grpc, RequestHead, ResponseHead, Version, http1},
+    protocol::{Grpc, RequestHead, ResponseHead, Version},
 };
 
 /// Connections that are kept track of at one time.
@@ -36,6 +38,12 @@ const MAX_WAITING: usize = 256;
 pub struct Ends {
     pub local: SocketAddr,
     pub remote: SocketAddr,
+}
+
+impl From<Connection> for Ends {
+    fn from(known: Connection) -> Self {
+        Self { local: known.local, remote: known.remote }
+    }
 }
 
 /// How an exchange ended.
@@ -64,8 +72,12 @@ pub struct Exchange {
     pub role: Role,
     pub process: TaskId,
     pub owner: TaskId,
+    /// The thread that moved the request, where one did.
+    pub tid: Option<u32>,
     pub ends: Option<Ends>,
     pub peer: Option<Peer>,
+    /// Of a client's, where it is certain.
+    pub cause: Option<Cause>,
     pub version: Version,
     pub request: RequestHead,
     pub response: Option<ResponseHead>,
@@ -107,16 +119,22 @@ pub struct Released {
 pub struct Exchanges {
     conversations: HashMap<ConnectionId, Conversation>,
     clients: Clients,
+    threads: Threads,
     held: u64,
 }
 
 impl Exchanges {
+    /// A process begins another program.
+    pub fn exec(&mut self, exec: &Exec<'_>) {
+        self.threads.exec(exec);
+    }
+
     pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
         if connection.error != 0 {
             out.push(Told::Refused(*connection));
             return Released::default();
         }
-        let Some(conversation) = self.room(connection.connection) else {
+        let Some(conversation) = room(&mut self.conversations, connection.connection) else {
             return Released { refused: 1, ..Released::default() };
         };
         conversation.announced = Some(*connection);
@@ -129,40 +147,27 @@ impl Exchanges {
     }
 
     pub fn head(&mut self, head: &Head<'_>, out: &mut Vec<Told>) -> Released {
-        let Some(conversation) = self.room(head.connection) else {
+        let Some(conversation) = room(&mut self.conversations, head.connection) else {
+            self.threads.interleaves(head.owner);
             return Released { refused: 1, ..Released::default() };
         };
         let piece = match head.way {
             Way::Received => &mut conversation.received,
             Way::Sent => &mut conversation.sent,
         };
-        let mut unpaired = piece.take(head);
-        let mut refused = 0;
+        let torn = piece.take(head);
+        let mut released = Released { unpaired: torn, ..Released::default() };
         if head.head_ended {
-            let Piece { bytes, records, first, .. } = std::mem::take(piece);
-            match http1::head(&bytes) {
-                Ok(http1::Head::Request(..)) if conversation.waiting.len() >= MAX_WAITING => {
-                    refused += records;
-                }
-                Ok(http1::Head::Request(request, version)) => {
-                    conversation.waiting.push(Open::new(head, request, version, first, records));
-                }
-                Ok(http1::Head::Response(response, _)) => {
-                    let is_interim = response.status < 200 && response.status != 101;
-                    match conversation.waiting_for(head.ordinal, is_interim) {
-                        Some(open) if is_interim => open.records += records,
-                        Some(open) => open.answered(response, first, records),
-                        None => unpaired += records,
-                    }
-                }
-                Err(http1::NoHead) => unpaired += records,
-            }
+            let piece = std::mem::take(piece);
+            let whole = conversation.whole(&mut self.threads, head, piece);
+            released.unpaired += whole.unpaired;
+            released.refused += whole.refused;
         }
         if head.message_ended {
             conversation.message_ended(head.way, head.ordinal, head.time, 0, out);
         }
         self.held += 1;
-        self.release(out, Released { unpaired, refused, settled: 0 })
+        self.release(out, released)
     }
 
     pub fn frames(&mut self, frames: &Frames<'_>, out: &mut Vec<Told>) -> Released {
@@ -176,6 +181,10 @@ impl Exchanges {
             conversation.frames.get_or_insert_with(|| Box::new(Multiplexed::new(announced)));
         conversation.records += 1;
         self.held += 1;
+        if announced.role == Role::Server {
+            // It serves many requests at one time, or may at any.
+            self.threads.interleaves(frames.owner);
+        }
         multiplexed.bytes(frames);
         conversation.tell_multiplexed(out);
         self.release(out, Released::default())
@@ -230,7 +239,7 @@ impl Exchanges {
             released.settled += one.settled;
             released.unpaired += one.unpaired;
         }
-        self.clients.join(out);
+        self.place(out);
         self.held = 0;
         released
     }
@@ -239,22 +248,35 @@ impl Exchanges {
         self.held
     }
 
-    fn room(&mut self, connection: ConnectionId) -> Option<&mut Conversation> {
-        let is_full = self.conversations.len() >= MAX_CONNECTIONS;
-        if is_full && !self.conversations.contains_key(&connection) {
-            return None;
-        }
-        Some(self.conversations.entry(connection).or_default())
-    }
-
     /// Keeps the account of what is held. `told` is what came of the one record at hand.
     fn release(&mut self, told: &mut [Told], released: Released) -> Released {
-        self.clients.join(told);
+        self.place(told);
         let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();
         let others = released.settled + released.unpaired + released.refused;
         self.held = self.held.saturating_sub(told + u64::from(others));
         released
     }
+
+    /// Says what each was part of.
+    fn place(&mut self, told: &mut [Told]) {
+        for told in told {
+            if let Told::Exchange(exchange) = told {
+                self.threads.over(exchange);
+                self.clients.join(exchange);
+            }
+        }
+    }
+}
+
+fn room(
+    conversations: &mut HashMap<ConnectionId, Conversation>,
+    connection: ConnectionId,
+) -> Option<&mut Conversation> {
+    let is_full = conversations.len() >= MAX_CONNECTIONS;
+    if is_full && !conversations.contains_key(&connection) {
+        return None;
+    }
+    Some(conversations.entry(connection).or_default())
 }
 
 impl Told {

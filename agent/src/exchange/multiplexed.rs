@@ -69,8 +69,11 @@ impl Multiplexed {
             role: known.role,
             process: self.process,
             owner: self.owner,
-            ends: Some(Ends { local: known.local, remote: known.remote }),
+            // Frames of several requests leave in one call of whoever comes first.
+            tid: None,
+            ends: Some(Ends::from(known)),
             peer: None,
+            cause: None,
             version: exchange.version,
             request: exchange.request,
             response: exchange.response,

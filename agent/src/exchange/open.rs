@@ -1,6 +1,6 @@
 //! A head that is not complete, and a request that is not answered.
 
-use super::{Ending, Ends, Exchange};
+use super::{Cause, Ending, Ends, Exchange, threads::Thread};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId, Way},
     protocol::{RequestHead, ResponseHead, Version},
@@ -12,6 +12,8 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
     pub(super) records: u32,
     pub(super) first: BootNanos,
+    /// Who moved it, where one thread did.
+    pub(super) tid: Option<u32>,
 }
 
 impl Piece {
@@ -20,8 +22,9 @@ impl Piece {
         let mut torn = 0;
         if head.offset == 0 {
             torn = self.records;
-            *self = Self { first: head.time, ..Self::default() };
+            *self = Self { first: head.time, tid: Some(head.tid), ..Self::default() };
         }
+        self.tid = self.tid.filter(|tid| *tid == head.tid);
         // Behind a gap, or behind what is kept of a long head, bytes are of no use; the rest stands.
         if head.offset as usize == self.bytes.len() {
             self.bytes.extend_from_slice(head.bytes);
@@ -36,9 +39,11 @@ impl Piece {
 pub(super) struct Open {
     pub(super) ordinal: u32,
     pub(super) request_way: Way,
+    pub(super) owner: TaskId,
+    /// Who moved the request.
+    pub(super) thread: Thread,
+    pub(super) cause: Option<Cause>,
     connection: ConnectionId,
-    process: TaskId,
-    owner: TaskId,
     version: Version,
     request: RequestHead,
     pub(super) request_first: BootNanos,
@@ -60,9 +65,10 @@ impl Open {
         Self {
             ordinal: head.ordinal,
             request_way: head.way,
-            connection: head.connection,
-            process: head.process,
             owner: head.owner,
+            thread: Thread { process: head.process, tid: head.tid },
+            cause: None,
+            connection: head.connection,
             version,
             request,
             request_first: first,
@@ -72,6 +78,23 @@ impl Open {
             response_body_bytes: None,
             records,
         }
+    }
+
+    /// As that for which its process makes others.
+    pub(super) fn as_cause(&self, announced: Option<Connection>) -> Cause {
+        Cause {
+            owner: self.owner,
+            connection: self.connection,
+            ordinal: u64::from(self.ordinal),
+            context: self.request.context.clone(),
+            ends: announced.map(Ends::from),
+            peer: None,
+            request_first: self.request_first,
+        }
+    }
+
+    pub(super) fn user_agent(&self) -> Option<&str> {
+        self.request.user_agent.as_deref()
     }
 
     pub(super) fn answered(&mut self, response: ResponseHead, first: BootNanos, records: u32) {
@@ -96,10 +119,12 @@ impl Open {
             connection: self.connection,
             ordinal: u64::from(self.ordinal),
             role: if self.request_way == Way::Sent { Role::Client } else { Role::Server },
-            process: self.process,
+            process: self.thread.process,
             owner: self.owner,
-            ends: announced.map(|known| Ends { local: known.local, remote: known.remote }),
+            tid: Some(self.thread.tid),
+            ends: announced.map(Ends::from),
             peer: None,
+            cause: self.cause,
             version: self.version,
             request: self.request,
             response: self.response,

@@ -1,0 +1,105 @@
+//! Requests from records to spans: whose child each is.
+
+use abi::{
+    WIRE_VERSION,
+    header::{Header, Kind},
+    socket as wire,
+};
+use zerocopy::IntoBytes as _;
+
+use super::{tests::pipeline, *};
+use crate::{
+    record::tests::{exec_record, task},
+    span::SpanKind,
+};
+
+const TRACED: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+
+fn header(kind: Kind, len: usize, time_ns: u64) -> Header {
+    Header { kind, version: WIRE_VERSION, len_bytes: u32::try_from(len).unwrap(), time_ns }
+}
+
+fn id(sock: u64) -> wire::ConnectionId {
+    wire::ConnectionId { sock, since_ns: 1 }
+}
+
+fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u8> {
+    let mut local = [0; 16];
+    local[..4].copy_from_slice(&[127, 0, 0, 1]);
+    let fixed = wire::Connection {
+        header: header(Kind::CONNECTION, size_of::<wire::Connection>(), 90_000),
+        process: task(pid),
+        owner: task(pid),
+        connection: id(sock),
+        role,
+        family: 2,
+        local_port: ports.0,
+        remote_port: ports.1,
+        error: 0,
+        connect_ns: 0,
+        connected_ns: 0,
+        local,
+        remote: local,
+    };
+    fixed.as_bytes().to_vec()
+}
+
+/// The first of its direction, by the first thread, whole and without a body.
+fn head(pid: u32, sock: u64, sent: u32, text: &str, time_ns: u64) -> Vec<u8> {
+    let fixed = wire::Head {
+        header: header(Kind::HEAD, size_of::<wire::Head>() + text.len(), time_ns),
+        process: task(pid),
+        owner: task(pid),
+        connection: id(sock),
+        tid: pid,
+        sent,
+        offset: 0,
+        head_len: u32::try_from(text.len()).unwrap(),
+        flags: wire::flag::HEAD_ENDED | wire::flag::MESSAGE_ENDED,
+        ordinal: 1,
+    };
+    [fixed.as_bytes(), text.as_bytes()].concat()
+}
+
+/// A process asks on a connection of its own, and is answered.
+fn asked(pid: u32, sock: u64, request: &str, time_ns: u64) -> [Vec<u8>; 3] {
+    let port = u16::try_from(sock).unwrap();
+    [
+        connection(pid, sock, wire::Role::CLIENT, (port, 80)),
+        head(pid, sock, 1, request, time_ns),
+        head(pid, sock, 0, "HTTP/1.1 204 X\r\n\r\n", time_ns + 10),
+    ]
+}
+
+/// The spans of requests, in the order of their ends; the account holds after each record.
+fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) -> Vec<Span> {
+    let mut out = Vec::new();
+    for record in records {
+        pipeline.record(record, &mut out);
+        assert!(pipeline.ledger().balances(pipeline.held()), "{:?}", pipeline.ledger());
+    }
+    out.iter().map(|span| span.span().clone()).collect()
+}
+
+#[test]
+fn what_is_asked_while_serving_is_a_child_in_the_same_trace() {
+    let check = |fields: &str, trace_id: Option<&str>| {
+        let request = format!("GET / HTTP/1.1\r\n{fields}\r\n");
+        let records = [
+            &[exec_record(10, 0, &["python3"], &[])][..],
+            &[connection(10, 7, wire::Role::SERVER, (80, 5000)), head(10, 7, 0, &request, 100_000)],
+            &asked(10, 8, "GET /inner HTTP/1.1\r\n\r\n", 100_100),
+            &[head(10, 7, 1, "HTTP/1.1 204 X\r\n\r\n", 100_200)],
+        ];
+        let found = spans(&mut pipeline("always_on"), &records.concat());
+        let [inner, outer] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((inner.kind, outer.kind), (SpanKind::Client, SpanKind::Server));
+        assert_eq!((inner.parent, inner.trace_id), (Some(outer.span_id), outer.trace_id));
+        assert!(!inner.parent_is_remote);
+        if let Some(trace_id) = trace_id {
+            assert_eq!(inner.trace_id.to_string(), trace_id);
+        }
+    };
+    check("", None);
+    check(TRACED, Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+}
