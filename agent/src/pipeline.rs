@@ -8,10 +8,11 @@ use crate::{
     correlate::{Correlator, Root},
     decode::{DecodeError, decode},
     environ::{self, AllowList},
-    event::{BootNanos, Event, Exec, Exit, Left, Role},
+    event::{BootNanos, Event, Exec, Exit, Left, Role, TaskId},
     exchange::{Exchange, Exchanges, Released, Told},
     gather::Gather,
     loss::{Ledger, Loss},
+    protocol::export,
     redact::{CleanSpan, Redactor},
     sample::Sampler,
     span::Span,
@@ -27,8 +28,8 @@ pub struct Config {
     pub instrumented: Instrumented,
 }
 
-/// What becomes of a client's request that already carries a trace context: the program that made
-/// it has a tracer of its own, which reports it.
+/// What becomes of a client's request that already carries a trace context, and of all requests of a
+/// program once it delivered spans: it has a tracer of its own, which reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Instrumented {
     #[default]
@@ -129,6 +130,11 @@ impl Pipeline {
                     let span = self.assembler.exchange(*exchange, placement);
                     self.complete(span, out);
                 }
+                Told::Refused(connection)
+                    if self.is_instrumented(connection.owner, connection.time) =>
+                {
+                    self.ledger.lose(Loss::Instrumented, 1);
+                }
                 Told::Refused(connection) => {
                     let placement = self.correlator.refused(&connection);
                     let span = self.assembler.refused(&connection, placement);
@@ -139,10 +145,22 @@ impl Pipeline {
         self.told = told;
     }
 
-    fn is_told_by_itself(&self, exchange: &Exchange) -> bool {
-        self.instrumented == Instrumented::Leave
-            && exchange.role == Role::Client
-            && exchange.request.context.is_some()
+    fn is_told_by_itself(&mut self, exchange: &Exchange) -> bool {
+        let Exchange { role, owner, request_first, .. } = *exchange;
+        if self.instrumented == Instrumented::Leave && export::delivers_spans(&exchange.request) {
+            self.correlator.delivered(owner, role, request_first);
+            if let Some(client) = exchange.peer {
+                // It is told later, and has no span to stand below.
+                self.correlator.delivered(client.owner, Role::Client, request_first);
+            }
+        }
+        let is_told = role == Role::Client && exchange.request.context.is_some();
+        (is_told && self.instrumented == Instrumented::Leave)
+            || self.is_instrumented(owner, request_first)
+    }
+
+    fn is_instrumented(&self, owner: TaskId, at: BootNanos) -> bool {
+        self.instrumented == Instrumented::Leave && self.correlator.is_instrumented(owner, at)
     }
 
     fn complete(&mut self, span: Span, out: &mut Vec<CleanSpan>) {

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     environ::Environ,
-    event::{Connection, ConnectionId, Exec, Exit, Fork, Role, TaskId},
+    event::{BootNanos, Connection, ConnectionId, Exec, Exit, Fork, Role, TaskId},
     exchange::{Cause, Exchange, Peer},
     id::{SpanId, TraceId},
     propagation::{Context, Upstream},
@@ -63,6 +63,17 @@ struct Known {
     placement: Placement,
     /// The context in its own environment.
     environment: Option<Context>,
+    deliveries: Deliveries,
+}
+
+/// Whose spans a program was seen to deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deliveries {
+    None,
+    /// Its own, since then.
+    Own(BootNanos),
+    /// Others deliver theirs to it: what it passes on says nothing of itself.
+    Others,
 }
 
 #[derive(Debug)]
@@ -92,8 +103,12 @@ impl Correlator {
             None => self.below(exec.parent, span_id),
         };
         if self.known.len() < MAX_KNOWN || self.known.contains_key(&exec.process) {
-            self.known
-                .insert(exec.process, Known { placement: placement.clone(), environment: own });
+            let known = Known {
+                placement: placement.clone(),
+                environment: own,
+                deliveries: Deliveries::None,
+            };
+            self.known.insert(exec.process, known);
         }
         placement
     }
@@ -130,17 +145,36 @@ impl Correlator {
         match (&exchange.role, &exchange.cause) {
             (Role::Server, _) => {
                 let context = exchange.request.context.as_ref();
-                self.served(owner, context, exchange.peer, ordinal, span_id)
+                self.served(owner, context, exchange.peer, ordinal, span_id, exchange.request_first)
             }
             (Role::Client, Some(cause)) => {
-                let Cause { owner, connection, ordinal, peer, .. } = *cause;
+                let Cause { owner, connection, ordinal, peer, request_first, .. } = *cause;
                 let context = cause.context.as_ref();
                 let parent = self.exchange_span_id(owner, connection, ordinal);
-                let above = self.served(owner, context, peer, ordinal, parent);
+                let above = self.served(owner, context, peer, ordinal, parent, request_first);
                 let parent = Some(parent);
                 Placement { span_id, parent, parent_is_remote: false, ..above }
             }
             (Role::Client, None) => self.below(owner, span_id),
+        }
+    }
+
+    /// Spans were delivered, by a program or to it.
+    pub fn delivered(&mut self, owner: TaskId, role: Role, at: BootNanos) {
+        let Some(known) = self.known.get_mut(&owner) else { return };
+        known.deliveries = match (role, known.deliveries) {
+            (Role::Client, Deliveries::None) => Deliveries::Own(at),
+            (Role::Client, Deliveries::Own(since)) => Deliveries::Own(since.min(at)),
+            (Role::Client, Deliveries::Others) => Deliveries::Others,
+            (Role::Server, _) => Deliveries::Others,
+        };
+    }
+
+    /// Whether a program is known to tell itself what it does at that time.
+    pub fn is_instrumented(&self, owner: TaskId, at: BootNanos) -> bool {
+        match self.known.get(&owner).map(|known| known.deliveries) {
+            Some(Deliveries::Own(since)) => since <= at,
+            Some(Deliveries::None | Deliveries::Others) | None => false,
         }
     }
 
@@ -152,11 +186,16 @@ impl Correlator {
         peer: Option<Peer>,
         ordinal: u64,
         span_id: SpanId,
+        at: BootNanos,
     ) -> Placement {
         if let Some(context) = context {
             return Placement::below_context(context, span_id);
         }
         let Some(peer) = peer else { return self.below(owner, span_id) };
+        if self.is_instrumented(peer.owner, at) {
+            // The client's exchange has no span.
+            return self.below(peer.owner, span_id);
+        }
         let parent = Some(self.exchange_span_id(peer.owner, peer.connection, ordinal));
         Placement { parent, ..self.below(peer.owner, span_id) }
     }

@@ -1,4 +1,4 @@
-//! Requests from records to spans: whose child each is.
+//! Requests from records to spans: whose child each is, and which are left to others.
 
 use abi::{
     WIRE_VERSION,
@@ -10,7 +10,7 @@ use zerocopy::IntoBytes as _;
 use super::{tests::pipeline, *};
 use crate::{
     record::tests::{exec_record, task},
-    span::SpanKind,
+    span::{SpanKind, Value, key},
 };
 
 const TRACED: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
@@ -71,6 +71,16 @@ fn asked(pid: u32, sock: u64, request: &str, time_ns: u64) -> [Vec<u8>; 3] {
     ]
 }
 
+/// The first asks the second, whose answer is seen first.
+fn both_ends(request: &str, time_ns: u64, socks: (u64, u64)) -> Vec<Vec<u8>> {
+    let [opened, sent, heard] = asked(10, socks.0, request, time_ns);
+    let port = u16::try_from(socks.0).unwrap();
+    let accepted = connection(11, socks.1, wire::Role::SERVER, (80, port));
+    let read = head(11, socks.1, 0, request, time_ns - 1);
+    let answered = head(11, socks.1, 1, "HTTP/1.1 204 X\r\n\r\n", time_ns + 5);
+    vec![opened, accepted, read, sent, answered, heard]
+}
+
 /// The spans of requests, in the order of their ends; the account holds after each record.
 fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) -> Vec<Span> {
     let mut out = Vec::new();
@@ -102,4 +112,60 @@ fn what_is_asked_while_serving_is_a_child_in_the_same_trace() {
     };
     check("", None);
     check(TRACED, Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+}
+
+const EXPORT: &str = "POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n";
+
+#[test]
+fn a_program_that_delivers_spans_tells_what_follows_itself() {
+    let (before, after) = ("GET /before HTTP/1.1\r\n\r\n", "GET /after HTTP/1.1\r\n\r\n");
+    let records = [
+        vec![exec_record(10, 0, &["app"], &[])],
+        vec![exec_record(11, 10, &["curl"], &[])],
+        asked(10, 7, before, 100_000).to_vec(),
+        asked(10, 8, EXPORT, 101_000).to_vec(),
+        asked(10, 9, after, 102_000).to_vec(),
+        asked(11, 10, after, 103_000).to_vec(),
+    ]
+    .concat();
+    let mut left = pipeline("always_on");
+    let found = spans(&mut left, &records);
+    let urls: Vec<_> = found.iter().map(|span| span.attribute(key::URL_FULL).cloned()).collect();
+    let url = |path: &str| Some(Value::from(format!("http://127.0.0.1:80{path}").as_str()));
+    assert_eq!(urls, [url("/before"), url("/after")]);
+    assert_eq!(left.ledger().lost(Loss::Instrumented), 6);
+    let mut kept = pipeline("always_on");
+    kept.instrumented = Instrumented::Keep;
+    assert_eq!(spans(&mut kept, &records).len(), 4);
+}
+
+#[test]
+fn a_server_does_not_stand_below_a_client_that_has_no_span() {
+    let records = [
+        vec![exec_record(10, 0, &["app"], &[])],
+        vec![exec_record(11, 0, &["server"], &[])],
+        both_ends(EXPORT, 101_000, (8, 20)),
+        both_ends("GET / HTTP/1.1\r\n\r\n", 102_000, (9, 21)),
+    ]
+    .concat();
+    let found = spans(&mut pipeline("always_on"), &records);
+    let app = crate::correlate::process_span_id("boot", task(10));
+    let kinds: Vec<_> = found.iter().map(|span| (span.kind, span.parent)).collect();
+    assert_eq!(kinds, [(SpanKind::Server, Some(app)); 2]);
+}
+
+#[test]
+fn who_passes_spans_on_is_not_thereby_instrumented() {
+    let records = [
+        vec![exec_record(10, 0, &["relay"], &[])],
+        vec![connection(10, 20, wire::Role::SERVER, (80, 9)), head(10, 20, 0, EXPORT, 100_000)],
+        asked(10, 8, EXPORT, 101_000).to_vec(),
+        vec![head(10, 20, 1, "HTTP/1.1 204 X\r\n\r\n", 102_002)],
+        asked(10, 9, EXPORT, 103_000).to_vec(),
+    ]
+    .concat();
+    let mut pipeline = pipeline("always_on");
+    let kinds: Vec<_> = spans(&mut pipeline, &records).iter().map(|span| span.kind).collect();
+    // The first is passed on before it is answered.
+    assert_eq!(kinds, [SpanKind::Server, SpanKind::Client]);
 }

@@ -1,6 +1,7 @@
 //! Bytes of a connection -> the exchanges in it. What the protocols share is here.
 
 pub mod context;
+pub mod export;
 pub mod http1;
 pub mod http2;
 
