@@ -11,6 +11,8 @@ mod context;
 mod http;
 #[path = "kernel/http2.rs"]
 mod http2;
+#[path = "kernel/http_causes.rs"]
+mod http_causes;
 #[path = "kernel/http_clients.rs"]
 mod http_clients;
 #[path = "kernel/lifecycle.rs"]

@@ -15,12 +15,12 @@ use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::{backends, completeness, http_clients, http2, peer};
+use crate::{backends, completeness, http_causes, http_clients, http2, peer};
 
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 18] = [
+    let tests: [(&str, &[&str], Body); 24] = [
         ("http_between_threads_is_complete", &[], || between_threads(&[])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -38,6 +38,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_at_the_server", &["curl", "python3"], server_side),
         ("http_joins_both_ends", &["curl", "python3"], both_ends),
         ("http_context_in_the_head", &["curl", "python3"], contexts),
+        ("http_asked_in_a_thread_that_serves", &["python3"], http_causes::thread_per_request),
+        ("http_asked_in_a_fork_that_serves", &["python3"], http_causes::fork_per_request),
+        ("http_asked_in_a_worker_that_serves", &["python3"], http_causes::forked_before),
+        ("http_asked_in_a_loop", &["node", "python3"], http_causes::event_loop),
+        ("http_asked_by_goroutines", &["go", "python3"], http_causes::goroutines),
+        ("http_of_a_program_with_a_tracer", &["python3"], http_causes::exporter),
         ("http_failures_have_their_names", &["curl", "python3"], failures),
     ];
     let lack = what_is_lacking();
