@@ -20,7 +20,7 @@ use crate::{backends, completeness, http_causes, http_clients, http2, peer};
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 24] = [
+    let tests: [(&str, &[&str], Body); 25] = [
         ("http_between_threads_is_complete", &[], || between_threads(&[])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
         ("http2_of_curl", &["bash", "curl", "node"], http2::curl),
         ("http2_of_node", &["bash", "node"], http2::node),
+        ("http2_calls_end_with_their_status", &["bash", "node"], http2::calls),
         ("http2_of_go", &["go"], http2::go),
         ("http_at_the_server", &["curl", "python3"], server_side),
         ("http_joins_both_ends", &["curl", "python3"], both_ends),

@@ -113,3 +113,46 @@ pub(crate) fn go() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// As gRPC's libraries speak, without one: trailers, trailers alone, a call that is cancelled and one
+/// whose time is over.
+pub(crate) fn calls() -> anyhow::Result<()> {
+    let server = "const s=require('http2').createServer();\
+                  s.on('stream',(t,head)=>{const p=head[':path'];t.on('error',()=>{});\
+                  const h={':status':200,'content-type':'application/grpc'};\
+                  if(p=='/s/Missing'){t.respond({...h,'grpc-status':'5'},{endStream:true});return}\
+                  t.respond(h,{waitForTrailers:true});\
+                  t.on('wantTrailers',()=>t.sendTrailers({'grpc-status':'0'}));\
+                  if(p=='/s/Good')t.end(Buffer.from('000000000161000000000162','hex'))});\
+                  s.on('sessionError',()=>{});\
+                  s.listen(0,'127.0.0.1',()=>console.log(s.address().port));\
+                  process.stdin.resume();process.stdin.on('end',()=>process.exit(0));";
+    let client = "const h2=require('http2');const c=h2.connect(process.argv[1]);\
+                  const call=(p,timeout,after)=>new Promise(d=>{const r=c.request({':path':p,\
+                  ':method':'POST','content-type':'application/grpc','grpc-timeout':timeout});\
+                  r.on('error',()=>{});r.on('close',d);r.resume();\
+                  r.end(Buffer.from('000000000161','hex'));\
+                  if(after)setTimeout(()=>r.close(h2.constants.NGHTTP2_CANCEL),after)});\
+                  (async()=>{await call('/s/Good','5S');await call('/s/Missing','5S');\
+                  await call('/s/Slow','5S',50);await call('/s/Slow','60m',60);c.close()})()";
+    let command = ["bash", "-c", SHELL, "bash", server, "node", "-e", client];
+    let run = run_with(&[], &command, |_| {})?;
+    run.is_whole()?;
+    let check = |kind: &str, expected: [&str; 4]| {
+        let mut spans = of(&run, kind);
+        spans.sort_by_key(|span| span.number("startTimeUnixNano"));
+        let text = |span: &Span, key| span.string(key).unwrap_or_else(|| "-".to_owned());
+        let line = |span: &&Span| {
+            let (status, error) =
+                (text(span, "rpc.response.status_code"), text(span, "error.type"));
+            format!("{} {status} {error}", span.name())
+        };
+        let found: Vec<_> = spans.iter().map(line).collect();
+        ensure!(found == expected, "{kind}: {found:#?}");
+        Ok(())
+    };
+    let late = "s/Slow DEADLINE_EXCEEDED DEADLINE_EXCEEDED";
+    let missing = "s/Missing NOT_FOUND NOT_FOUND";
+    check("client", ["s/Good OK -", missing, "s/Slow CANCELLED CANCELLED", late])?;
+    check("server", ["s/Good OK -", "s/Missing NOT_FOUND -", "s/Slow CANCELLED -", late])
+}

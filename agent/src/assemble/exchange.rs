@@ -122,12 +122,21 @@ fn error(exchange: &Exchange, status: Option<u16>) -> Option<String> {
     if let Some(status) = status.filter(|status| *status >= least) {
         return Some(status.to_string());
     }
-    match exchange.ending {
-        Ending::Closed(0) => Some("connection_closed".to_owned()),
-        Ending::Closed(number) => Some(errno(number)),
-        Ending::Failed(how) => Some(how.to_owned()),
-        Ending::Whole | Ending::Unseen => None,
-    }
+    failure(exchange.ending)
+}
+
+/// How it failed on the way, as `error.type` says it.
+pub(super) fn failure(ending: Ending) -> Option<String> {
+    let how = match ending {
+        Ending::Closed(0) => "connection_closed",
+        Ending::Closed(number) => return Some(errno(number)),
+        Ending::Reset => "stream_reset",
+        Ending::Cancelled => "cancelled",
+        Ending::Refused => "stream_refused",
+        Ending::GoneAway => "goaway",
+        Ending::Whole | Ending::Unseen => return None,
+    };
+    Some(how.to_owned())
 }
 
 /// Names that are the same on every architecture: errno(3) of Linux.

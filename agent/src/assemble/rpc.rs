@@ -1,6 +1,10 @@
 //! A call of gRPC -> its span, in the terms of the semantic conventions for RPC (release candidate).
 
-use super::{Machine, exchange::server, process::bare};
+use super::{
+    Machine,
+    exchange::{failure, server},
+    process::bare,
+};
 use crate::{
     correlate::Placement,
     event::Role,
@@ -68,7 +72,7 @@ pub(super) fn span(
             add(Attribute::new(key, count));
         }
     }
-    let status = grpc.status.map(name);
+    let status = status(exchange, grpc);
     if let Some(status) = &status {
         add(Attribute::new(key::RPC_RESPONSE_STATUS_CODE, status.as_str()));
     }
@@ -97,15 +101,105 @@ fn name(status: u32) -> String {
     known.map_or_else(|| status.to_string(), |name| (*name).to_owned())
 }
 
+/// The server's, else the one that a client makes of how the call ended (gRPC over HTTP/2, "Errors",
+/// and doc/http-grpc-status-mapping.md). Where clients differ, none.
+fn status(exchange: &Exchange, grpc: Grpc) -> Option<String> {
+    let made = || match exchange.ending {
+        Ending::Cancelled if is_too_late(exchange) => Some("DEADLINE_EXCEEDED"),
+        Ending::Cancelled => Some("CANCELLED"),
+        Ending::Refused => Some("UNAVAILABLE"),
+        Ending::Whole => of_http(exchange.response?.status),
+        Ending::Reset | Ending::GoneAway | Ending::Closed(_) | Ending::Unseen => None,
+    };
+    grpc.status.map(name).or_else(|| made().map(ToOwned::to_owned))
+}
+
+/// The client's time began a little before its request was sent, and what is left of it is rounded.
+fn is_too_late(exchange: &Exchange) -> bool {
+    let took = exchange.last.0.saturating_sub(exchange.request_first.0);
+    exchange.request.timeout_ns.is_some_and(|timeout| took >= timeout - timeout / 50)
+}
+
+/// An answer of something between that knows nothing of gRPC.
+fn of_http(status: u16) -> Option<&'static str> {
+    Some(match status {
+        200 => return None,
+        400 => "INTERNAL",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "UNIMPLEMENTED",
+        429 | 502..=504 => "UNAVAILABLE",
+        _ => "UNKNOWN",
+    })
+}
+
 fn error(exchange: &Exchange, status: Option<&str>) -> Option<String> {
-    match (status, exchange.ending) {
-        (Some("OK"), _) => None,
-        (Some(status), _) => {
-            let is_ours = exchange.role == Role::Client || OF_THE_SERVER.contains(&status);
-            is_ours.then(|| status.to_owned())
+    let Some(status) = status else { return failure(exchange.ending) };
+    let is_ours = exchange.role == Role::Client || OF_THE_SERVER.contains(&status);
+    (status != "OK" && is_ours).then(|| status.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{BootNanos, ConnectionId, TaskId},
+        protocol::{RequestHead, ResponseHead, Version},
+    };
+
+    fn call(role: Role, ending: Ending, http: Option<u16>, timeout_ns: Option<u64>) -> Exchange {
+        Exchange {
+            connection: ConnectionId { sock: 1, since_ns: 1 },
+            ordinal: 0,
+            role,
+            process: TaskId::ROOT,
+            owner: TaskId::ROOT,
+            tid: None,
+            ends: None,
+            peer: None,
+            cause: None,
+            version: Version::Http2,
+            request: RequestHead { timeout_ns, ..RequestHead::default() },
+            response: http.map(|status| ResponseHead { status }),
+            request_first: BootNanos(1_000),
+            response_first: None,
+            last: BootNanos(1_000 + 99_500_000),
+            request_body_bytes: None,
+            response_body_bytes: None,
+            connect_ns: None,
+            ending,
+            grpc: None,
+            joined_late: false,
+            records: 1,
         }
-        (None, Ending::Failed(how)) => Some(how.to_owned()),
-        (None, Ending::Closed(_)) => Some("connection_closed".to_owned()),
-        (None, Ending::Whole | Ending::Unseen) => None,
+    }
+
+    #[test]
+    fn a_call_has_the_status_that_its_client_was_given() {
+        use Ending::{Cancelled, Closed, Refused, Reset, Unseen, Whole};
+        let check = |ending, http, timeout_ns, grpc, client: &str, server: &str| {
+            for (role, expected) in [(Role::Client, client), (Role::Server, server)] {
+                let call = call(role, ending, http, timeout_ns);
+                let status = status(&call, Grpc { status: grpc, ..Grpc::default() });
+                let error = error(&call, status.as_deref());
+                let shown = [status, error].map(|text| text.unwrap_or_else(|| "-".to_owned()));
+                assert_eq!(shown.join(" "), expected, "{role:?} {ending:?} {http:?}");
+            }
+        };
+        let late = "DEADLINE_EXCEEDED DEADLINE_EXCEEDED";
+        check(Whole, Some(200), None, Some(0), "OK -", "OK -");
+        check(Whole, Some(200), None, Some(5), "NOT_FOUND NOT_FOUND", "NOT_FOUND -");
+        check(Whole, Some(200), None, Some(13), "INTERNAL INTERNAL", "INTERNAL INTERNAL");
+        check(Whole, Some(200), None, Some(99), "99 99", "99 -");
+        check(Cancelled, Some(200), None, None, "CANCELLED CANCELLED", "CANCELLED -");
+        check(Cancelled, None, Some(100_000_000), None, late, late);
+        check(Cancelled, None, Some(500_000_000), None, "CANCELLED CANCELLED", "CANCELLED -");
+        check(Refused, None, None, None, "UNAVAILABLE UNAVAILABLE", "UNAVAILABLE UNAVAILABLE");
+        check(Whole, Some(503), None, None, "UNAVAILABLE UNAVAILABLE", "UNAVAILABLE UNAVAILABLE");
+        check(Whole, Some(401), None, None, "UNAUTHENTICATED UNAUTHENTICATED", "UNAUTHENTICATED -");
+        check(Whole, Some(200), None, None, "- -", "- -");
+        check(Reset, None, None, None, "- stream_reset", "- stream_reset");
+        check(Closed(0), None, None, None, "- connection_closed", "- connection_closed");
+        check(Unseen, None, None, None, "- -", "- -");
     }
 }

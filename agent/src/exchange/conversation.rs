@@ -42,7 +42,7 @@ impl Conversation {
         let lost = Released { unpaired: piece.records, ..Released::default() };
         match http1::head(&piece.bytes) {
             Ok(http1::Head::Request(request, version)) => {
-                self.asked(threads, head, piece, request, version)
+                self.asked(threads, head, piece, *request, version)
             }
             Ok(http1::Head::Response(response, _)) => {
                 let is_interim = response.status < 200 && response.status != 101;

@@ -52,8 +52,14 @@ pub enum Ending {
     Whole,
     /// The connection ended before the response did; errno where there was one.
     Closed(u32),
-    /// One side ended it; how, as `error.type` says it.
-    Failed(&'static str),
+    /// One side ended it with an error.
+    Reset,
+    /// One side wanted no more of it.
+    Cancelled,
+    /// It was turned away before anything was done for it.
+    Refused,
+    /// The server stopped taking requests before this one.
+    GoneAway,
     /// What followed was not seen: the response may be there or not.
     Unseen,
 }

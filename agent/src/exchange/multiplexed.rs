@@ -93,10 +93,10 @@ impl Multiplexed {
 
 fn ending(failure: Failure) -> Ending {
     match failure {
-        Failure::Reset => Ending::Failed("stream_reset"),
-        Failure::Cancelled => Ending::Failed("cancelled"),
-        Failure::Refused => Ending::Failed("stream_refused"),
-        Failure::GoAway => Ending::Failed("goaway"),
+        Failure::Reset => Ending::Reset,
+        Failure::Cancelled => Ending::Cancelled,
+        Failure::Refused => Ending::Refused,
+        Failure::GoAway => Ending::GoneAway,
         Failure::Closed => Ending::Closed(0),
         Failure::Lost => Ending::Unseen,
     }

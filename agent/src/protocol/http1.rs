@@ -10,7 +10,7 @@ const MAX_FIELDS: usize = 128;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
-    Request(RequestHead, Version),
+    Request(Box<RequestHead>, Version),
     Response(ResponseHead, Version),
 }
 
@@ -78,7 +78,7 @@ fn request(bytes: &[u8]) -> Result<Head, NoHead> {
     } else {
         take_fields(&mut head, lines(bytes));
     }
-    Ok(Head::Request(head, version))
+    Ok(Head::Request(Box::new(head), version))
 }
 
 /// The fields of a head that httparse does not take, as far as they are fields.
@@ -130,7 +130,7 @@ mod tests {
 
     fn request_of(bytes: &str) -> (RequestHead, Version) {
         match head(bytes.as_bytes()) {
-            Ok(Head::Request(head, version)) => (head, version),
+            Ok(Head::Request(head, version)) => (*head, version),
             other => panic!("{other:?}"),
         }
     }

@@ -65,6 +65,8 @@ pub struct RequestHead {
     pub target: String,
     pub user_agent: Option<String>,
     pub content_type: Option<String>,
+    /// How long a caller of gRPC waits.
+    pub timeout_ns: Option<u64>,
     pub context: Option<Context>,
     /// A header that carries contexts was there and held none.
     pub malformed_context: bool,

@@ -19,6 +19,23 @@ pub(super) fn status(value: &[u8]) -> Option<u32> {
     is_number.then(|| digits.parse().ok())?
 }
 
+/// `grpc-timeout`: at most eight digits, and a unit.
+pub(super) fn timeout_ns(value: &[u8]) -> Option<u64> {
+    let (unit, digits) = value.split_last()?;
+    let unit_ns: u64 = match unit {
+        b'H' => 3_600_000_000_000,
+        b'M' => 60_000_000_000,
+        b'S' => 1_000_000_000,
+        b'm' => 1_000_000,
+        b'u' => 1_000,
+        b'n' => 1,
+        _ => return None,
+    };
+    let is_short = digits.len() <= 8;
+    let number = u64::from(status(digits).filter(|_| is_short)?);
+    number.checked_mul(unit_ns)
+}
+
 /// Counts the messages of one direction of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Messages {
@@ -154,6 +171,22 @@ mod tests {
         check(b"-1", None);
         check(b"99999999999", None);
         check(b"\xff", None);
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_and_a_unit() {
+        let check = |value: &[u8], expected: Option<u64>| {
+            assert_eq!(timeout_ns(value), expected, "{value:?}");
+        };
+        check(b"100m", Some(100_000_000));
+        check(b"1S", Some(1_000_000_000));
+        check(b"99999999H", None);
+        check(b"7n", Some(7));
+        check(b"123456789n", None);
+        check(b"m", None);
+        check(b"-1m", None);
+        check(b"10", None);
+        check(b"", None);
     }
 
     /// Frames: how long each is, and what came of it: where it stands, and the bytes.

@@ -19,6 +19,7 @@ pub(super) struct Fields {
     content_type: Option<String>,
     status: Option<ResponseHead>,
     grpc_status: Option<Option<u32>>,
+    timeout_ns: Option<u64>,
     carriers: Carriers,
     seen: u32,
     left_out: u32,
@@ -53,6 +54,10 @@ impl Fields {
                 self.grpc_status.get_or_insert_with(|| grpc::status(value));
                 return;
             }
+            b"grpc-timeout" => {
+                self.timeout_ns = self.timeout_ns.or_else(|| grpc::timeout_ns(value));
+                return;
+            }
             _ => return self.carriers.header(name, value),
         };
         if slot.is_none() {
@@ -84,6 +89,7 @@ impl Fields {
             target: self.path.unwrap_or_default(),
             user_agent: self.user_agent,
             content_type: self.content_type,
+            timeout_ns: self.timeout_ns,
             context: found.context,
             malformed_context: found.malformed,
         })

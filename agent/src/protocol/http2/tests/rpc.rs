@@ -93,6 +93,19 @@ fn trailers_alone_are_an_answer() {
 }
 
 #[test]
+fn a_call_says_how_long_it_waits_and_is_not_over_at_the_first_headers() {
+    let mut wire = Wire::new();
+    let timed = [call(), block(&[("grpc-timeout", "250m")])].concat();
+    wire.headers(Request, END_STREAM, 1, &timed).headers(Response, 0, 1, &answer());
+    let open = wire.seen();
+    assert_eq!((open.out.len(), open.connection.open()), (0, 1));
+    wire.headers(Response, END_STREAM, 1, &trailers("4"));
+    let over = wire.seen();
+    assert_eq!(over.out[0].request.timeout_ns, Some(250_000_000));
+    assert_eq!(over.lines(), ["0 POST /s/M 200 0/0 grpc 4 0/0"]);
+}
+
+#[test]
 fn a_cancelled_call_has_no_status() {
     let frames = |wire: &mut Wire| {
         wire.headers(Request, 0, 1, &call()).data(Request, 1, 1, &message(9));
