@@ -1,5 +1,7 @@
 //! The ledger: received = exported + held + lost(reason), in records of the kernel.
 
+use crate::protocol::http2;
+
 /// Every way in which a record can fail to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
@@ -73,6 +75,8 @@ pub struct Ledger {
     lost: [u64; Loss::ALL.len()],
     /// Trace contexts in an environment that were no valid context: ignored, and no record lost.
     pub malformed_contexts: u64,
+    /// Of the frames in records that arrived: what could not be used, and why.
+    pub http2: http2::Counts,
 }
 
 impl Ledger {

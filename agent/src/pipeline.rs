@@ -115,6 +115,7 @@ impl Pipeline {
 
     /// What came of a record of a connection.
     fn told(&mut self, released: Released, out: &mut Vec<CleanSpan>) {
+        self.ledger.http2 += self.exchanges.take_http2_counts();
         self.ledger.exported += u64::from(released.settled);
         self.ledger.lose(Loss::Unpaired, u64::from(released.unpaired));
         self.ledger.lose(Loss::TableFull, u64::from(released.refused));

@@ -11,6 +11,7 @@ use crate::{
     protocol::{
         RequestHead, Version,
         http1::{self, NoHead},
+        http2,
     },
 };
 
@@ -128,6 +129,10 @@ impl Conversation {
             self.exchanges += 1;
             out.push(Told::Exchange(Box::new(exchange)));
         }
+    }
+
+    pub(super) fn take_counts(&mut self) -> http2::Counts {
+        self.frames.as_mut().map(|frames| frames.take_counts()).unwrap_or_default()
     }
 
     pub(super) fn close(

@@ -25,7 +25,7 @@ use crate::{
         BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head, Role,
         TaskId, Way,
     },
-    protocol::{Grpc, RequestHead, ResponseHead, Version},
+    protocol::{Grpc, RequestHead, ResponseHead, Version, http2},
 };
 
 /// Connections that are kept track of at one time.
@@ -126,6 +126,7 @@ pub struct Exchanges {
     conversations: HashMap<ConnectionId, Conversation>,
     clients: Clients,
     threads: Threads,
+    http2: http2::Counts,
     held: u64,
 }
 
@@ -192,6 +193,7 @@ impl Exchanges {
             self.threads.interleaves(frames.owner);
         }
         multiplexed.bytes(frames);
+        self.http2 += multiplexed.take_counts();
         conversation.tell_multiplexed(out);
         self.release(out, Released::default())
     }
@@ -224,6 +226,7 @@ impl Exchanges {
             CloseReason::Tunnel | CloseReason::OutOfStep => Ending::Unseen,
         };
         let released = conversation.close(closed, ending, out);
+        self.http2 += conversation.take_counts();
         self.release(out, released)
     }
 
@@ -242,6 +245,7 @@ impl Exchanges {
                 last: now,
             };
             let one = conversation.close(&closed, Ending::Unseen, out);
+            self.http2 += conversation.take_counts();
             released.settled += one.settled;
             released.unpaired += one.unpaired;
         }
@@ -252,6 +256,11 @@ impl Exchanges {
 
     pub fn held(&self) -> u64 {
         self.held
+    }
+
+    /// What of HTTP/2 was counted since this was asked last.
+    pub fn take_http2_counts(&mut self) -> http2::Counts {
+        std::mem::take(&mut self.http2)
     }
 
     /// Keeps the account of what is held. `told` is what came of the one record at hand.

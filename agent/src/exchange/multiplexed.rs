@@ -53,6 +53,11 @@ impl Multiplexed {
         self.connection.closed(time, &mut self.done);
     }
 
+    /// What was counted since this was asked last.
+    pub(super) fn take_counts(&mut self) -> http2::Counts {
+        self.connection.take_counts()
+    }
+
     /// What is complete. Which records it is made of its connection knows.
     pub(super) fn told(&mut self) -> Vec<Exchange> {
         let done = std::mem::take(&mut self.done);

@@ -6,7 +6,7 @@ use super::Text;
 
 /// Where an operator finds what a loss means.
 const EXPLAINED_IN: [&str; 2] = ["README.md", "ARCHITECTURE.md"];
-const LOSSES: &str = "agent/src/loss.rs";
+const LOSSES: [&str; 2] = ["agent/src/loss.rs", "agent/src/protocol/http2/limit.rs"];
 
 /// Relative links of a Markdown file.
 pub(super) fn check(root: &Path, file: &Text, problems: &mut Vec<String>) {
@@ -43,27 +43,28 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
 
 /// Every reason for a loss, by the name that its metric has, is in a document.
 pub(super) fn check_losses(files: &[Text], problems: &mut Vec<String>) {
-    let Some(losses) = files.iter().find(|file| file.path == LOSSES) else {
-        return;
-    };
-    for (number, line) in losses.lines() {
-        let Some(name) = metric_name(line) else { continue };
-        let explained = files
-            .iter()
-            .filter(|file| EXPLAINED_IN.contains(&file.path.as_str()))
-            .any(|file| file.content.contains(&format!("`{name}`")));
-        if !explained {
-            let places = EXPLAINED_IN.join(" or ");
-            problems.push(format!("{LOSSES}:{number}: the loss `{name}` is not in {places}"));
+    for losses in files.iter().filter(|file| LOSSES.contains(&file.path.as_str())) {
+        for (number, line) in losses.lines() {
+            let Some(name) = metric_name(line) else { continue };
+            let explained = files
+                .iter()
+                .filter(|file| EXPLAINED_IN.contains(&file.path.as_str()))
+                .any(|file| file.content.contains(&format!("`{name}`")));
+            if !explained {
+                let places = EXPLAINED_IN.join(" or ");
+                let path = &losses.path;
+                problems.push(format!("{path}:{number}: the loss `{name}` is not in {places}"));
+            }
         }
     }
 }
 
-/// `Self::RingFull => "ring_full",` is `ring_full`.
+/// `Self::RingFull => "ring_full",` is `ring_full`, and `("holes", self.holes),` is `holes`.
 fn metric_name(line: &str) -> Option<&str> {
-    let (variant, name) = line.trim().split_once(" => \"")?;
-    variant.strip_prefix("Self::")?;
-    name.split('"').next()
+    let line = line.trim();
+    let of_records = || line.strip_prefix("Self::")?.split_once(" => \"").map(|(_, name)| name);
+    let of_frames = || line.contains("\", self.").then(|| line.strip_prefix("(\""))?;
+    of_records().or_else(of_frames)?.split('"').next()
 }
 
 #[cfg(test)]
@@ -93,11 +94,13 @@ mod tests {
         let code = "Self::A => \"ring_full\",\nSelf::B => \"missed\",\n";
         let check = |document: &str, expected: usize| {
             let mut found = Vec::new();
-            check_losses(&[text(LOSSES, code), text("README.md", document)], &mut found);
+            let counts = text(LOSSES[1], "(\"holes\", self.holes),\n");
+            let files = [text(LOSSES[0], code), counts, text("README.md", document)];
+            check_losses(&files, &mut found);
             assert_eq!(found.len(), expected, "{found:?}");
         };
-        check("| `ring_full` | ... |\n| `missed` | ... |", 0);
-        check("| `ring_full` | ... |", 1);
-        check("ring_full", 2);
+        check("| `ring_full` | ... |\n| `missed`, `holes` | ... |", 0);
+        check("| `ring_full` | ... |\n| `holes` | ... |", 1);
+        check("ring_full", 3);
     }
 }

@@ -90,6 +90,11 @@ fn account(collected: &Collected, delivered: &Delivered) -> String {
     if ledger.malformed_contexts > 0 {
         line.push_str(&format!("; {} malformed trace contexts ignored", ledger.malformed_contexts));
     }
+    let frames = ledger.http2.losses().into_iter().filter(|(_, count)| *count > 0);
+    let frames: Vec<String> = frames.map(|(name, count)| format!("{name} {count}")).collect();
+    if !frames.is_empty() {
+        line.push_str(&format!("; of HTTP/2 not understood: {}", frames.join(", ")));
+    }
     if collected.counts.cut_unreadable > 0 {
         line.push_str(&format!("; {} unreadable arguments", collected.counts.cut_unreadable));
     }

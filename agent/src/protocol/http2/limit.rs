@@ -66,6 +66,28 @@ pub struct Counts {
     pub frames_unread: u64,
 }
 
+impl Counts {
+    /// What could not be used, by the name that it is told under. Holes and dropped bytes are told by
+    /// how often, not how many.
+    pub fn losses(&self) -> [(&'static str, u64); 13] {
+        [
+            ("streams_refused", self.streams_refused),
+            ("requests_unreadable", self.requests_unreadable),
+            ("requests_unmatched", self.requests_unmatched),
+            ("responses_unmatched", self.responses_unmatched),
+            ("blocks_lost", self.blocks_lost),
+            ("blocks_too_long", self.blocks_too_long),
+            ("blocks_malformed", self.blocks_malformed),
+            ("fields_unknown", self.fields_unknown),
+            ("fields_left_out", self.fields_left_out),
+            ("texts_cut", self.texts_cut),
+            ("holes", self.holes),
+            ("out_of_step", self.out_of_step),
+            ("frames_unread", self.frames_unread),
+        ]
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         // Taken apart, so that a count that is added to `Counts` cannot be forgotten here.
