@@ -108,6 +108,10 @@ impl Conversation {
             open.request_body_bytes = Some(body_bytes);
         } else if open.response.is_some() {
             open.response_body_bytes = Some(body_bytes);
+            if open.is_upgraded_to_http2() {
+                // The answer follows, in frames; or it does not.
+                return;
+            }
             let open = self.waiting.remove(at);
             self.tell(open, Ending::Whole, time, out);
         }
@@ -118,6 +122,21 @@ impl Conversation {
         self.exchanges += 1;
         let records = std::mem::take(&mut self.records);
         out.push(Told::Exchange(Box::new(open.told(self.announced, first, ending, last, records))));
+    }
+
+    /// Its frames; with the first of them an upgraded request becomes stream 1.
+    pub(super) fn multiplexed(&mut self, announced: Connection) -> &mut Multiplexed {
+        let Self { frames, waiting, records, .. } = self;
+        frames.get_or_insert_with(|| {
+            let upgraded = waiting.iter().position(Open::is_upgraded_to_http2);
+            Box::new(match upgraded.map(|at| waiting.remove(at)) {
+                Some(open) => {
+                    *records += open.records;
+                    Multiplexed::upgraded(announced, open)
+                }
+                None => Multiplexed::new(announced),
+            })
+        })
     }
 
     /// What of HTTP/2 is complete.
@@ -146,6 +165,10 @@ impl Conversation {
             self.tell_multiplexed(out);
         }
         for mut open in std::mem::take(&mut self.waiting) {
+            if let Some(upgraded) = open.response_first.filter(|_| open.is_upgraded()) {
+                self.tell(open, Ending::Whole, upgraded, out);
+                continue;
+            }
             let is_until_close = open.response.is_some() && closed.reason == CloseReason::Socket;
             if is_until_close {
                 open.response_body_bytes = Some(match open.request_way {

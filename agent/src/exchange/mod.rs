@@ -13,13 +13,13 @@ mod programs;
 #[cfg(test)]
 mod tests;
 mod threads;
+#[cfg(test)]
+mod upgrades;
 
 use std::{collections::HashMap, net::SocketAddr};
 
 pub use self::threads::Cause;
-use self::{
-    clients::Clients, conversation::Conversation, multiplexed::Multiplexed, threads::Threads,
-};
+use self::{clients::Clients, conversation::Conversation, threads::Threads};
 use crate::{
     event::{
         BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head, Role,
@@ -184,10 +184,9 @@ impl Exchanges {
         let Some(announced) = conversation.announced else {
             return Released { unpaired: 1, ..Released::default() };
         };
-        let multiplexed =
-            conversation.frames.get_or_insert_with(|| Box::new(Multiplexed::new(announced)));
         conversation.records += 1;
         self.held += 1;
+        let multiplexed = conversation.multiplexed(announced);
         if announced.role == Role::Server {
             // It serves many requests at one time, or may at any.
             self.threads.interleaves(frames.owner);

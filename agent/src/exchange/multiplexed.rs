@@ -1,6 +1,6 @@
 //! A connection that speaks HTTP/2: many exchanges at one time.
 
-use super::{Ending, Ends, Exchange};
+use super::{Ending, Ends, Exchange, open::Open};
 use crate::{
     event::{BootNanos, Connection, Frames, Role, TaskId, Way},
     protocol::{self, Direction, Failure, http2},
@@ -28,6 +28,13 @@ impl Multiplexed {
             connection: http2::Connection::new(),
             done: Vec::new(),
         }
+    }
+
+    /// Of which the request is stream 1.
+    pub(super) fn upgraded(announced: Connection, open: Open) -> Self {
+        let (process, owner) = (open.thread.process, open.owner);
+        let connection = http2::Connection::upgraded(open.upgrade());
+        Self { process, owner, connection, ..Self::new(announced) }
     }
 
     pub(super) fn bytes(&mut self, frames: &Frames<'_>) {

@@ -3,7 +3,7 @@
 use super::{Cause, Ending, Ends, Exchange, threads::Thread};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId, Way},
-    protocol::{RequestHead, ResponseHead, Version},
+    protocol::{RequestHead, ResponseHead, Version, http2},
 };
 
 /// The pieces of a head until now.
@@ -49,7 +49,7 @@ pub(super) struct Open {
     pub(super) request_first: BootNanos,
     pub(super) request_body_bytes: Option<u64>,
     pub(super) response: Option<ResponseHead>,
-    response_first: Option<BootNanos>,
+    pub(super) response_first: Option<BootNanos>,
     pub(super) response_body_bytes: Option<u64>,
     pub(super) records: u32,
 }
@@ -90,6 +90,26 @@ impl Open {
             ends: announced.map(Ends::from),
             peer: None,
             request_first: self.request_first,
+        }
+    }
+
+    /// It was answered with 101.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.response.is_some_and(|response| response.status == 101)
+    }
+
+    pub(super) fn is_upgraded_to_http2(&self) -> bool {
+        self.is_upgraded() && self.request.asks_for_h2c
+    }
+
+    /// As what goes on in HTTP/2.
+    pub(super) fn upgrade(self) -> http2::Upgrade {
+        http2::Upgrade {
+            ordinal: u64::from(self.ordinal),
+            request: self.request,
+            request_first: self.request_first,
+            request_last: self.request_first,
+            request_body_bytes: self.request_body_bytes.unwrap_or_default(),
         }
     }
 

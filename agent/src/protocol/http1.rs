@@ -103,6 +103,10 @@ fn take_fields<'a>(head: &mut RequestHead, fields: impl Iterator<Item = (&'a str
             &mut head.user_agent
         } else if name.eq_ignore_ascii_case("content-type") {
             &mut head.content_type
+        } else if name.eq_ignore_ascii_case("upgrade") {
+            let mut asked = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            head.asks_for_h2c |= asked.any(|one| one.eq_ignore_ascii_case(b"h2c"));
+            continue;
         } else {
             continue;
         };
@@ -146,6 +150,19 @@ mod tests {
         assert_eq!(head.user_agent.as_deref(), Some("curl/8"));
         assert!(head.context.is_some());
         assert_eq!(version, Version::Http11);
+    }
+
+    #[test]
+    fn who_wants_http2_says_so() {
+        let check = |fields: &str, expected: bool| {
+            let (head, _) = request_of(&format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n"));
+            assert_eq!(head.asks_for_h2c, expected, "{fields}");
+        };
+        check("Upgrade: h2c", true);
+        check("upgrade: websocket, H2C", true);
+        check("Upgrade: h2c\r\nUpgrade: websocket", true);
+        check("Upgrade: websocket", false);
+        check("X-Upgrade: h2c", false);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct RequestHead {
     pub target: String,
     pub user_agent: Option<String>,
     pub content_type: Option<String>,
+    /// It asks to go on in HTTP/2 (RFC 7540 §3.2).
+    pub asks_for_h2c: bool,
     /// How long a caller of gRPC waits.
     pub timeout_ns: Option<u64>,
     pub context: Option<Context>,

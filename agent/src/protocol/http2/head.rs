@@ -89,6 +89,7 @@ impl Fields {
             target: self.path.unwrap_or_default(),
             user_agent: self.user_agent,
             content_type: self.content_type,
+            asks_for_h2c: false,
             timeout_ns: self.timeout_ns,
             context: found.context,
             malformed_context: found.malformed,
