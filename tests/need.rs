@@ -1,7 +1,12 @@
 //! Tests and what they need of the machine. A test that cannot run says so by name.
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context as _;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 /// A test: passes, or says why not.
@@ -31,10 +36,19 @@ pub fn run(trials: Vec<Trial>) -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Where a program is, by PATH.
-#[expect(clippy::disallowed_methods, reason = "tests read the environment where they need it")]
+/// Where a program is: in a folder of `LYNCEUS_PROGRAMS`, which the set-up filled, else in one of `PATH`,
+/// else where servers are, which not everybody's `PATH` names.
 pub fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var("PATH").unwrap_or_default();
-    let mut places = path.split(':').map(|folder| PathBuf::from(folder).join(program));
-    places.find(|place| place.is_file())
+    let folders = ["LYNCEUS_PROGRAMS", "PATH"].into_iter().filter_map(env::var_os);
+    let mut places = folders.flat_map(|path| {
+        env::split_paths(&path).map(|folder| folder.join(program)).collect::<Vec<_>>()
+    });
+    let found = places.find(|place| place.is_file());
+    found.or_else(|| Some(Path::new("/usr/sbin").join(program)).filter(|place| place.is_file()))
+}
+
+/// [`find`], as a word of a command line.
+pub fn program(name: &str) -> anyhow::Result<String> {
+    let path = find(name).with_context(|| format!("finding {name}"))?;
+    Ok(path.to_string_lossy().into_owned())
 }

@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// An archive as the system's sources name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archive {
+    /// The release that is installed here.
+    pub(crate) suite: String,
     uri: String,
     signed_by: Option<String>,
 }
@@ -67,7 +69,7 @@ fn from_list(text: &str, codename: &str) -> Option<Archive> {
             return None;
         }
         let signed_by = options.split_whitespace().find_map(|o| o.strip_prefix("signed-by="));
-        Some(Archive { uri, signed_by: signed_by.map(str::to_owned) })
+        Some(Archive { suite: codename.to_owned(), uri, signed_by: signed_by.map(str::to_owned) })
     })
 }
 
@@ -87,7 +89,7 @@ fn from_deb822(text: &str, codename: &str) -> Option<Archive> {
         let uri = field("URIs")?.split_whitespace().next()?.to_owned();
         // A key may also stand in the field itself; only a path is one we can pass on.
         let signed_by = field("Signed-By").filter(|value| value.starts_with('/'));
-        Some(Archive { uri, signed_by: signed_by.map(str::to_owned) })
+        Some(Archive { suite: codename.to_owned(), uri, signed_by: signed_by.map(str::to_owned) })
     })
 }
 
@@ -220,10 +222,12 @@ mod tests {
         let list = "# a comment\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example/debian sid main\n\
                     deb http://b.example/debian bookworm main contrib\n";
         let plain = |uri: &str, key: Option<&str>| {
-            Some(Archive { uri: uri.into(), signed_by: key.map(str::to_owned) })
+            let signed_by = key.map(str::to_owned);
+            Some(Archive { suite: "bookworm".into(), uri: uri.into(), signed_by })
         };
         assert_eq!(from_list(list, "bookworm"), plain("http://b.example/debian", None));
-        assert_eq!(from_list(list, "sid"), plain("http://a.example/debian", Some("/k.gpg")));
+        let sid = plain("http://a.example/debian", Some("/k.gpg"));
+        assert_eq!(from_list(list, "sid"), sid.map(|sid| Archive { suite: "sid".into(), ..sid }));
         assert_eq!(from_list(list, "trixie"), None);
         let deb822 = "Types: deb\nURIs: http://s.example/security\nSuites: bookworm-security\n\
                       Components: main\n\nTypes: deb deb-src\n# note\nURIs: http://c.example/debian\n\

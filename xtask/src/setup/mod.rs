@@ -11,12 +11,18 @@ use crate::say;
 mod bpf_linker;
 mod cargo_tool;
 mod collector;
+mod fingerprint;
+mod go_programs;
+mod nginx;
+mod packages;
+mod private;
 mod programs;
 mod rust_src;
 mod virtual_machine;
 
 pub(crate) use cargo_tool::{DENY, FUZZ};
 pub(crate) use collector::collector;
+pub(crate) use private::{Private, VARIABLE as PRIVATE_VARIABLE};
 pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kernel, machine};
 
 /// Fetches and builds the tools that the other commands need, into a cache outside the repository.
@@ -29,7 +35,10 @@ pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kerne
 /// bpf-linker, which turn Rust into an eBPF object. One to three minutes.
 ///
 /// programs: the real programs that the tests trace. Missing ones come from Debian packages with
-/// apt-get, through sudo where you are not root; elsewhere you are told their names.
+/// apt-get, through sudo where you are not root; elsewhere you are told their names. Clients and
+/// servers of HTTP and gRPC go into the cache: nginx (from its Debian package, but unpacked only, so
+/// that no server is started on this machine), grpcurl, ghz and gRPC's own test programs (Go modules),
+/// gunicorn, requests, httpx, aiohttp and grpcio (PyPI), grpc-js (npm). Two minutes.
 ///
 /// collector: a real OpenTelemetry Collector built from Go modules. Needs Go. Two minutes.
 ///
@@ -92,7 +101,7 @@ pub(crate) fn ensure(part: Part) -> Result<String> {
             let tools = ebpf()?;
             Ok(format!("ready, {}", tools.linker.display()))
         }
-        Part::Programs => programs::programs(),
+        Part::Programs => Ok(programs()?.0),
         Part::Collector => Ok(format!("ready, {}", collector()?.display())),
         Part::Vm => {
             let machine = machine()?;
@@ -104,6 +113,13 @@ pub(crate) fn ensure(part: Part) -> Result<String> {
             Ok(format!("ready, {} with kernels {}", machine.version, kernels.join(", ")))
         }
     }
+}
+
+/// The programs that the tests trace: a line about their state, and those of the cache.
+pub(crate) fn programs() -> Result<(String, Private)> {
+    let state = programs::programs()?;
+    let private = Private::ensure();
+    Ok((state + &private.lacking(), private))
 }
 
 /// What building the kernel object takes.

@@ -1,6 +1,7 @@
 //! The real programs that the tests trace, from Debian packages where they are missing.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,17 +13,21 @@ use crate::{cache, command, paths, say};
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// A program and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("bash", "bash"),
     ("curl", "curl"),
     ("gcc", "gcc"),
     ("git", "git"),
     ("go", "golang-go"),
+    ("h2load", "nghttp2-client"),
     ("java", "default-jdk-headless"),
     ("make", "make"),
+    ("nghttp", "nghttp2-client"),
+    ("nghttpd", "nghttp2-server"),
     ("node", "nodejs"),
     ("python3", "python3"),
     ("strace", "strace"),
+    ("wrk", "wrk"),
 ];
 
 /// Installs what is missing. A machine that cannot is told the names; the tests that need them
@@ -60,7 +65,10 @@ pub(super) fn programs() -> Result<String> {
 }
 
 fn missing() -> Vec<(&'static str, &'static str)> {
-    PROGRAMS.into_iter().filter(|(name, _)| paths::program(name).is_none()).collect()
+    // nghttpd is where servers are, which not everybody's PATH names.
+    let is_there =
+        |name| paths::program(name).is_some() || Path::new("/usr/sbin").join(name).is_file();
+    PROGRAMS.into_iter().filter(|(name, _)| !is_there(name)).collect()
 }
 
 fn apt_get(privilege: Privilege, arguments: &[&str], log: &str) -> Result<()> {

@@ -10,7 +10,7 @@ use super::count::{self, Counts};
 use crate::executable::{self, Linking};
 use crate::missing::Missing;
 use crate::privilege::{Privilege, WITHOUT_ROOT};
-use crate::setup::{self, Part};
+use crate::setup;
 use crate::{command, ebpf, paths, say, tidy};
 
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -71,8 +71,9 @@ pub(super) fn unit(rest: &[String]) -> Result<Counts> {
 }
 
 pub(super) fn kernel(rest: &[String]) -> Result<Counts> {
-    say::note(&format!("programs: {}", setup::ensure(Part::Programs)?));
-    as_root("kernel", &[], rest)
+    let (state, private) = setup::programs()?;
+    say::note(&format!("programs: {state}"));
+    as_root("kernel", &[(setup::PRIVATE_VARIABLE, private.path().as_os_str())], rest)
 }
 
 pub(super) fn collector(rest: &[String]) -> Result<Counts> {
@@ -88,6 +89,9 @@ fn as_root(name: &str, variables: &[(&str, &OsStr)], rest: &[String]) -> Result<
     let program = executable::test_program(name, Linking::Usual)?;
     let mut all = vec![("LYNCEUS_BIN", lynceus.as_os_str()), ("RUST_BACKTRACE", "1".as_ref())];
     all.extend(variables);
+    // How long tests of completeness take, where somebody asks for more; sudo would forget it.
+    let seconds = std::env::var_os("LYNCEUS_SECONDS");
+    all.extend(seconds.as_deref().map(|seconds| ("LYNCEUS_SECONDS", seconds)));
     let Some(mut command) = privilege.command(program.as_os_str(), &all) else {
         bail!(Missing::new(WITHOUT_ROOT));
     };
