@@ -7,6 +7,10 @@ mod backends;
 mod completeness;
 #[path = "kernel/context.rs"]
 mod context;
+#[path = "kernel/full_speed.rs"]
+mod full_speed;
+#[path = "kernel/grpc_programs.rs"]
+mod grpc_programs;
 #[path = "kernel/http.rs"]
 mod http;
 #[path = "kernel/http2.rs"]
@@ -15,10 +19,14 @@ mod http2;
 mod http_causes;
 #[path = "kernel/http_clients.rs"]
 mod http_clients;
+#[path = "kernel/http_programs.rs"]
+mod http_programs;
 #[path = "kernel/lifecycle.rs"]
 mod lifecycle;
 #[path = "kernel/moves.rs"]
 mod moves;
+#[path = "kernel/nginx.rs"]
+mod nginx;
 #[path = "kernel/peer.rs"]
 mod peer;
 #[path = "kernel/programs.rs"]
@@ -27,6 +35,8 @@ mod programs;
 mod refusals;
 #[path = "kernel/run.rs"]
 mod run;
+#[path = "kernel/stage.rs"]
+mod stage;
 #[path = "kernel/talk.rs"]
 mod talk;
 #[path = "kernel/turns.rs"]

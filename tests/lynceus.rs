@@ -37,6 +37,23 @@ pub struct Account {
     pub lost: u64,
 }
 
+impl Account {
+    /// What a run said on its standard error.
+    pub fn read(stderr: &str) -> anyhow::Result<Self> {
+        let line = stderr.lines().rev().find(|line| line.contains(" records received = "));
+        let line = line.with_context(|| format!("no account in: {stderr}"))?;
+        let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
+        let mut next = || numbers.next().context("the account has too few numbers");
+        Ok(Self { received: next()?, exported: next()?, held: next()?, lost: next()? })
+    }
+
+    pub fn balances(self) -> anyhow::Result<()> {
+        let Self { received, exported, held, lost } = self;
+        ensure!(received == exported + held + lost, "does not balance: {self:?}");
+        Ok(())
+    }
+}
+
 impl Run {
     /// The span of the one process with this name.
     pub fn span(&self, name: &str) -> anyhow::Result<&Span> {
@@ -49,11 +66,7 @@ impl Run {
     }
 
     pub fn account(&self) -> anyhow::Result<Account> {
-        let line = self.stderr.lines().rev().find(|line| line.contains(" records received = "));
-        let line = line.with_context(|| format!("no account in: {}", self.stderr))?;
-        let mut numbers = line.split_whitespace().filter_map(|word| word.parse().ok());
-        let mut next = || numbers.next().context("the account has too few numbers");
-        Ok(Account { received: next()?, exported: next()?, held: next()?, lost: next()? })
+        Account::read(&self.stderr)
     }
 
     /// Largest resident memory of lynceus itself, MiB.
@@ -79,9 +92,7 @@ impl Run {
 
     /// The equation holds, for records, and for spans in the file.
     pub fn balances(&self) -> anyhow::Result<()> {
-        let account = self.account()?;
-        let Account { received, exported, held, lost } = account;
-        ensure!(received == exported + held + lost, "does not balance: {account:?}");
+        self.account()?.balances()?;
         ensure!(!self.stderr.contains("do not balance"), "{}", self.stderr);
         let line = self.stderr.lines().last().unwrap_or_default();
         let spans = format!("; {} spans", self.spans.len());

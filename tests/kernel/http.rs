@@ -15,7 +15,9 @@ use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-use crate::{backends, completeness, http_causes, http_clients, http2, peer};
+use crate::{
+    backends, completeness, grpc_programs, http_causes, http_clients, http_programs, http2, peer,
+};
 
 const SERVER: &str = include_str!("http_server.py");
 
@@ -53,6 +55,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         None => trial(name, programs, body),
         Some(lack) => lacking(name, lack),
     })
+    .chain(http_programs::trials(lack.as_deref()))
+    .chain(grpc_programs::trials(lack.as_deref()))
     .collect()
 }
 
@@ -112,7 +116,7 @@ pub(crate) fn is_kind(span: &Span, kind: &str) -> bool {
     span.0.get("kind").and_then(serde_json::Value::as_u64) == Some(number)
 }
 
-fn exchange(span: &Span) -> String {
+pub(crate) fn exchange(span: &Span) -> String {
     let path = span.string("url.path").or_else(|| {
         let url = span.string("url.full")?;
         let rest = url.split_once("://")?.1;

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{moves, talk, turns};
+use crate::{moves, stage, talk, turns};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -107,6 +107,8 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
         "talk" => {
             talk::talk(number(), rest.get(1).and_then(|text| text.parse().ok()).unwrap_or(1))?
         }
+        "stage" => stage::perform(rest)?,
+        "serve" => stage::serve(rest)?,
         "turns" => {
             turns::of_programs(
                 rest.first().map_or("", String::as_str),

@@ -1,0 +1,246 @@
+//! Calls of gRPC between programs that nobody here wrote, both ends traced.
+
+use std::fs;
+
+use agent_tests::{
+    lynceus::Run,
+    need::{self, Body, trial},
+    tree::Span,
+};
+use anyhow::{Context as _, ensure};
+use libtest_mimic::Trial;
+use tempfile::TempDir;
+
+use crate::{
+    http::is_kind,
+    http_programs::{difference, joined},
+    stage::{self, MAY_FAIL, Stage, words},
+};
+
+const REQUESTS: &str = "lynceus.rpc.request_messages";
+const RESPONSES: &str = "lynceus.rpc.response_messages";
+const PYTHON: &str = "python-with-packages";
+const INTEROP: &str = "grpc-interop-server";
+const REFLECTION: &str = "grpc-reflection-server";
+/// A package of Node is a folder of files.
+const GRPC_JS: &str = "@grpc/grpc-js/package.json";
+
+pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
+    let tests: [(&str, &[&str], Body); 6] = [
+        ("grpc_go_in_all_its_cases", &[INTEROP, "grpc-interop-client"], grpc_go),
+        ("grpc_go_with_grpcio", &[INTEROP, PYTHON], grpcio),
+        ("grpc_go_with_grpc_js", &[INTEROP, "node", GRPC_JS], grpc_js),
+        ("grpc_reflection_with_grpcurl", &[REFLECTION, "grpcurl"], grpcurl),
+        ("grpc_reflection_with_ghz", &[REFLECTION, "ghz"], ghz),
+        ("grpcio_health_with_grpcurl", &[PYTHON, "grpcurl"], health),
+    ];
+    let each = tests.into_iter();
+    each.map(|(name, programs, body)| match lack {
+        None => trial(name, programs, body),
+        Some(lack) => need::lacking(name, lack),
+    })
+    .collect()
+}
+
+/// `Service/Method STATUS`, `-` where a call ended without one.
+fn call(span: &Span) -> String {
+    let text = |key| span.string(key).unwrap_or_else(|| "-".to_owned());
+    format!("{} {}", text("rpc.method"), text("rpc.response.status_code"))
+}
+
+/// Both ends tell what is expected, and are joined. Expected is how many, the call, and after `:` how
+/// many messages the request and the response had, which is right wherever it is told.
+fn check(run: &Run, expected: &[(usize, &str)]) -> anyhow::Result<()> {
+    let parts: Vec<(usize, &str, Vec<i64>)> = expected
+        .iter()
+        .map(|(count, text)| {
+            let (call, messages) = text.split_once(": ").unwrap_or((text, ""));
+            (*count, call, messages.split('/').filter_map(|n| n.parse().ok()).collect())
+        })
+        .collect();
+    let wanted = parts.iter().flat_map(|(count, call, _)| vec![(*call).to_owned(); *count]);
+    let mut wanted: Vec<String> = wanted.collect();
+    wanted.sort();
+    for kind in ["client", "server"] {
+        let spans: Vec<&Span> = run.spans.iter().filter(|span| is_kind(span, kind)).collect();
+        let mut found: Vec<String> = spans.iter().map(|span| call(span)).collect();
+        found.sort();
+        ensure!(found == wanted, "{kind}: {}", difference(&found, &wanted));
+        for span in spans {
+            let told = [REQUESTS, RESPONSES].map(|key| span.int(key));
+            let fits = |messages: &[i64]| {
+                messages
+                    .iter()
+                    .zip(told)
+                    .all(|(wanted, told)| told.is_none_or(|told| told == *wanted))
+            };
+            let one = call(span);
+            let is_right =
+                parts.iter().any(|(_, wanted, messages)| one == *wanted && fits(messages));
+            ensure!(is_right, "{kind}: {one} had {told:?} messages");
+            ensure!(span.string("rpc.method").as_deref() == Some(span.name()), "{span:?}");
+        }
+    }
+    joined(run, call)
+}
+
+/// gRPC's own test cases, each by a process of its own.
+fn grpc_go() -> anyhow::Result<()> {
+    let port = stage::free_port()?;
+    let client = need::program("grpc-interop-client")?;
+    let cases = [
+        "empty_unary",
+        "large_unary",
+        "client_streaming",
+        "server_streaming",
+        "ping_pong",
+        "empty_stream",
+        "cancel_after_first_response",
+        "custom_metadata",
+        "status_code_and_message",
+        "special_status_message",
+        "unimplemented_method",
+        "unimplemented_service",
+    ];
+    let clients: Vec<_> = cases
+        .iter()
+        .map(|case| {
+            let (port, case) = (format!("--server_port={port}"), format!("--test_case={case}"));
+            words(&[&client, "--server_host=127.0.0.1", &port, &case])
+        })
+        .collect();
+    let run = interop(port)?.play(&clients)?;
+    check(
+        &run,
+        &[
+            (1, "grpc.testing.TestService/EmptyCall OK: 1/1"),
+            // large_unary and custom_metadata.
+            (2, "grpc.testing.TestService/UnaryCall OK: 1/1"),
+            (1, "grpc.testing.TestService/StreamingInputCall OK: 4/1"),
+            (1, "grpc.testing.TestService/StreamingOutputCall OK: 1/4"),
+            (1, "grpc.testing.TestService/FullDuplexCall OK: 4/4"),
+            (1, "grpc.testing.TestService/FullDuplexCall OK: 0/0"),
+            (1, "grpc.testing.TestService/FullDuplexCall OK: 1/1"),
+            // Two of status_code_and_message, and special_status_message.
+            (2, "grpc.testing.TestService/UnaryCall UNKNOWN: 1/0"),
+            (1, "grpc.testing.TestService/FullDuplexCall UNKNOWN: 1/0"),
+            // The client cancels this one and waits for no status.
+            (1, "grpc.testing.TestService/FullDuplexCall -: 1/1"),
+            (1, "grpc.testing.TestService/UnimplementedCall UNIMPLEMENTED: 1/0"),
+            (1, "grpc.testing.UnimplementedService/UnimplementedCall UNIMPLEMENTED: 1/0"),
+        ],
+    )
+}
+
+fn interop<'a>(port: u16) -> anyhow::Result<Stage<'a>> {
+    let server = words(&[&need::program(INTEROP)?, &format!("--port={port}")]);
+    Ok(Stage { port, server, variables: &[] })
+}
+
+/// What the two scripts call.
+const OF_THE_SCRIPTS: [(usize, &str); 6] = [
+    (70, "grpc.testing.TestService/EmptyCall OK: 1/1"),
+    (1, "grpc.testing.TestService/StreamingOutputCall OK: 1/7"),
+    (1, "grpc.testing.TestService/StreamingInputCall OK: 5/1"),
+    (1, "grpc.testing.TestService/FullDuplexCall OK: 3/3"),
+    (1, "grpc.testing.TestService/UnaryCall NOT_FOUND: 1/0"),
+    (1, "grpc.testing.TestService/UnimplementedCall UNIMPLEMENTED: 1/0"),
+];
+
+fn grpcio() -> anyhow::Result<()> {
+    let (_folder, script) = script("grpc_programs.py", include_str!("grpc_programs.py"))?;
+    let port = stage::free_port()?;
+    let client = words(&[&need::program(PYTHON)?, &script, "client", &port.to_string()]);
+    check(&interop(port)?.play(&[client])?, &OF_THE_SCRIPTS)
+}
+
+fn grpc_js() -> anyhow::Result<()> {
+    let (_folder, script) = script("grpc_programs.js", include_str!("grpc_programs.js"))?;
+    let port = stage::free_port()?;
+    let package = need::find(GRPC_JS).context("finding grpc-js")?;
+    let modules = package.ancestors().nth(3).unwrap_or(&package).to_string_lossy().into_owned();
+    let client = words(&["node", &script, &port.to_string()]);
+    let stage = Stage { variables: &[("NODE_PATH", modules)], ..interop(port)? };
+    check(&stage.play(&[client])?, &OF_THE_SCRIPTS)
+}
+
+fn script(name: &str, text: &str) -> anyhow::Result<(TempDir, String)> {
+    let folder = TempDir::new()?;
+    let path = folder.path().join(name);
+    fs::write(&path, text)?;
+    let path = path.to_string_lossy().into_owned();
+    Ok((folder, path))
+}
+
+const ECHO: &str = "grpc.examples.echo.Echo";
+
+fn reflection<'a>(port: u16) -> anyhow::Result<Stage<'a>> {
+    let server = words(&[&need::program(REFLECTION)?, &format!("--port={port}")]);
+    Ok(Stage { port, server, variables: &[] })
+}
+
+/// Each call after a stream of questions about what there is to call.
+fn grpcurl() -> anyhow::Result<()> {
+    let port = stage::free_port()?;
+    let grpcurl = need::program("grpcurl")?;
+    let (address, unary) = (format!("127.0.0.1:{port}"), format!("{ECHO}/UnaryEcho"));
+    let stream = format!("{ECHO}/BidirectionalStreamingEcho");
+    let message = "{\"message\": \"hello\"}";
+    let run = reflection(port)?.play(&[
+        words(&[&grpcurl, "-plaintext", &address, "list"]),
+        words(&[&grpcurl, "-plaintext", "-d", message, &address, &unary]),
+        words(&[MAY_FAIL, &grpcurl, "-plaintext", "-d", message, &address, &stream]),
+    ])?;
+    let text = String::from_utf8_lossy(&run.output.stdout);
+    ensure!(text.contains("helloworld.Greeter") && text.contains("hello\""), "{text}");
+    check(
+        &run,
+        &[
+            (3, "grpc.reflection.v1.ServerReflection/ServerReflectionInfo OK"),
+            (1, "grpc.examples.echo.Echo/UnaryEcho OK: 1/1"),
+            (1, "grpc.examples.echo.Echo/BidirectionalStreamingEcho UNIMPLEMENTED"),
+        ],
+    )
+}
+
+fn ghz() -> anyhow::Result<()> {
+    let port = stage::free_port()?;
+    let (address, unary) = (format!("127.0.0.1:{port}"), format!("{ECHO}/UnaryEcho"));
+    let common =
+        [&need::program("ghz")?, "--insecure", "--call", &unary, "-d", "{\"message\":\"m\"}"];
+    let many = ["-n", "2000", "-c", "50", "--connections", "5", &address];
+    let run = reflection(port)?.play(&[words(&[&common[..], &many].concat())])?;
+    check(
+        &run,
+        &[
+            (2000, "grpc.examples.echo.Echo/UnaryEcho OK: 1/1"),
+            // ghz ends without ending this one.
+            (1, "grpc.reflection.v1.ServerReflection/ServerReflectionInfo -"),
+        ],
+    )
+}
+
+/// A server of another language.
+fn health() -> anyhow::Result<()> {
+    let (_folder, script) = script("grpc_programs.py", include_str!("grpc_programs.py"))?;
+    let port = stage::free_port()?;
+    let server = words(&[&need::program(PYTHON)?, &script, "server", &port.to_string()]);
+    let (grpcurl, address) = (need::program("grpcurl")?, format!("127.0.0.1:{port}"));
+    let method = "grpc.health.v1.Health/Check";
+    let unknown = "{\"service\": \"unknown\"}";
+    let stage = Stage { port, server, variables: &[] };
+    let run = stage.play(&[
+        words(&[&grpcurl, "-plaintext", &address, method]),
+        words(&[MAY_FAIL, &grpcurl, "-plaintext", "-d", unknown, &address, method]),
+    ])?;
+    check(
+        &run,
+        &[
+            // grpcurl asks for the newer service first, and may not have said anything by then.
+            (2, "grpc.reflection.v1.ServerReflection/ServerReflectionInfo UNIMPLEMENTED"),
+            (2, "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo OK"),
+            (1, "grpc.health.v1.Health/Check OK: 1/1"),
+            (1, "grpc.health.v1.Health/Check NOT_FOUND: 1/0"),
+        ],
+    )
+}

@@ -1,0 +1,112 @@
+"""Clients that people write with the packages of Python, and an application for gunicorn.
+
+usage: http_programs.py requests|httpx|httpx-http2|aiohttp URL PATHS...
+
+Each path is fetched in turn, then all of them at once, twenty times each. What starts with `+` is
+sent: `+9 /path` is a POST of 9 bytes, `=9 /path` a PUT, `~9 /path` a POST in chunks.
+"""
+
+import asyncio
+import sys
+
+SENT = {"+": "POST", "=": "PUT", "~": "POST"}
+AT_ONCE = 20
+
+
+def parse(word):
+    """(method, path, size of the body, whether in chunks)"""
+    if word[0] not in SENT:
+        return "GET", word, None, False
+    size, path = word[1:].split(" ", 1)
+    return SENT[word[0]], path, int(size), word[0] == "~"
+
+
+def pieces(size):
+    for start in range(0, size, 1000):
+        yield b"p" * min(1000, size - start)
+
+
+async def pieces_async(size):
+    for piece in pieces(size):
+        yield piece
+
+
+def with_requests(base, wanted):
+    import concurrent.futures
+
+    import requests
+
+    def ask(session, one):
+        method, path, size, chunked = one
+        body = None if size is None else pieces(size) if chunked else b"b" * size
+        session.request(method, base + path, data=body).content
+
+    with requests.Session() as session:
+        for one in wanted:
+            ask(session, one)
+
+    def all_of_it(_):
+        with requests.Session() as session:
+            for one in wanted:
+                ask(session, one)
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(all_of_it, range(AT_ONCE)))
+
+
+async def with_httpx(base, wanted, http2):
+    import httpx
+
+    async def ask(client, one):
+        method, path, size, chunked = one
+        body = None if size is None else pieces_async(size) if chunked else b"b" * size
+        await client.request(method, base + path, content=body)
+
+    async with httpx.AsyncClient(http1=not http2, http2=http2, timeout=60) as client:
+        for one in wanted:
+            await ask(client, one)
+        await asyncio.gather(*(ask(client, one) for one in wanted * AT_ONCE))
+
+
+async def with_aiohttp(base, wanted):
+    import aiohttp
+
+    async def ask(session, one):
+        method, path, size, chunked = one
+        body = None if size is None else pieces_async(size) if chunked else b"b" * size
+        async with session.request(method, base + path, data=body) as response:
+            await response.read()
+
+    async with aiohttp.ClientSession() as session:
+        for one in wanted:
+            await ask(session, one)
+        await asyncio.gather(*(ask(session, one) for one in wanted * AT_ONCE))
+
+
+def app(environ, start_response):
+    """What gunicorn calls. The header says what came, for its log."""
+    body = environ["wsgi.input"].read()
+    path = environ["PATH_INFO"]
+    status, answer = "200 OK", [b"c"]
+    headers = [("X-Came", str(len(body)))]
+    if path == "/chunked":
+        answer = list(pieces(40_701))
+    elif path == "/echo":
+        answer = [body]
+    elif path.startswith("/status/"):
+        status = path.rsplit("/", 1)[1] + " As Asked"
+    if path != "/chunked":
+        headers.append(("Content-Length", str(len(answer[0]))))
+    start_response(status, headers)
+    return answer
+
+
+if __name__ == "__main__":
+    name, base, *paths = sys.argv[1:]
+    wanted = [parse(path) for path in paths]
+    if name == "requests":
+        with_requests(base, wanted)
+    elif name == "aiohttp":
+        asyncio.run(with_aiohttp(base, wanted))
+    else:
+        asyncio.run(with_httpx(base, wanted, name == "httpx-http2"))
