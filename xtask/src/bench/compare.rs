@@ -58,7 +58,7 @@ fn turns(one: &mut Driver, other: &mut Driver) -> Result<(Vec<f64>, Vec<f64>)> {
 }
 
 /// What the threads of a process ran in all (`sum_exec_runtime`, first field of schedstat).
-fn cpu_ns(pid: u32) -> f64 {
+pub(super) fn cpu_ns(pid: u32) -> f64 {
     let of_thread = |path: std::path::PathBuf| {
         let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
         text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0)

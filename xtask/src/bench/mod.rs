@@ -2,8 +2,11 @@
 
 mod compare;
 mod driver;
+mod grpc;
 mod http;
+mod load;
 mod memory;
+mod nginx;
 mod pipeline;
 mod probes;
 mod ratio;
@@ -27,7 +30,8 @@ use crate::{ebpf, paths, say};
 /// there but not for it, traced, under strace, and with a span sent by curl for each, as people do
 /// by hand. The ways take turns in every round, and what is shown is the ratio to the same round's
 /// untraced time: a machine that is busy or slow shifts both. Requests over HTTP likewise, without
-/// strace and curl. Needs root or sudo. Four minutes.
+/// strace and curl. Then nginx under wrk and a server of gRPC under ghz, as fast as they can: requests a
+/// second, as a ratio, and times. Needs root or sudo. Seven minutes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench http --rounds 100")]
 pub(crate) struct Arguments {
@@ -48,6 +52,10 @@ enum Part {
     Spawn,
     /// Requests over HTTP.
     Http,
+    /// nginx under wrk.
+    Nginx,
+    /// A server of gRPC under ghz.
+    Grpc,
     /// One run of each probe.
     Probes,
     /// Memory over many processes.
@@ -120,12 +128,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if arguments.only.is_some_and(|only| only != *part) {
             continue;
         }
-        match part {
-            Part::Spawn => spawn::measure(&bench, arguments.rounds)?,
-            Part::Http => http::measure(&bench, arguments.rounds / 2)?,
-            Part::Probes => probes::measure(&bench)?,
-            Part::Memory => memory::measure(&bench, arguments.processes)?,
-            Part::Pipeline => pipeline::measure(&bench)?,
+        let measured = match part {
+            Part::Spawn => spawn::measure(&bench, arguments.rounds),
+            Part::Http => http::measure(&bench, arguments.rounds / 2),
+            Part::Nginx => nginx::measure(&bench, arguments.rounds / 4),
+            Part::Grpc => grpc::measure(&bench, arguments.rounds / 4),
+            Part::Probes => probes::measure(&bench),
+            Part::Memory => memory::measure(&bench, arguments.processes),
+            Part::Pipeline => pipeline::measure(&bench),
+        };
+        match measured {
+            // What is asked for by name is not left out silently.
+            Err(error) if arguments.only.is_none() && Missing::find(&error).is_some() => {
+                say::note(&format!("left out: {error:#}"));
+            }
+            measured => measured?,
         }
     }
     say::note(&format!("on {}", machine()));

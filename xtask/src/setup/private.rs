@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{go_programs, nginx, packages};
+use crate::paths;
 
 /// Where the tests look for a program before they look in `PATH`.
 pub(crate) const VARIABLE: &str = "LYNCEUS_PROGRAMS";
@@ -40,6 +41,12 @@ impl Private {
     /// `; without grpcurl: needs Go`, nothing where all is there.
     pub(super) fn lacking(&self) -> String {
         self.without.iter().map(|without| format!("; without {without}")).collect()
+    }
+
+    /// A program of ours, else of the system's.
+    pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
+        let ours = self.folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file());
+        ours.or_else(|| paths::program(name))
     }
 
     /// The value of [`VARIABLE`].
