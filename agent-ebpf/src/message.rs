@@ -137,16 +137,11 @@ pub(crate) fn unseen(known: Known, len: u64, direction: Direction) {
     let way = known.way(direction);
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     let stream = unsafe { &mut (*way).stream };
-    let phase = stream.phase;
-    if phase == Phase::UNTIL_CLOSE {
-        stream.body_bytes += len;
-    } else if phase == Phase::LENGTH && stream.left >= len {
-        let (_, step) = stream.pass_over(len);
-        if step == Step::MessageEnded {
-            emit_end(known, stream, direction as u32);
-        }
-    } else {
-        known.set_state(state::NEITHER);
+    match stream.pass_hidden(len) {
+        Some(Step::MessageEnded) => emit_end(known, stream, direction as u32),
+        Some(_) => {}
+        None if known.is_announced() => known.end(closed::OUT_OF_STEP),
+        None => known.set_state(state::NEITHER),
     }
     // SAFETY: the helper takes nothing and reads a clock.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
@@ -315,6 +310,10 @@ impl Following {
         if walk.stream.phase == Phase::NEITHER {
             self.known.end(closed::TUNNEL);
             return Next::Stop;
+        }
+        if walk.stream.phase == Phase::FRAME_HEADER && self.known.state() == state::HTTP1 {
+            // Upgraded: the client's preface is next in the other direction.
+            self.known.set_state(state::HTTP2);
         }
         Next::More
     }

@@ -25,7 +25,8 @@ const PYTHON: &str = "python-with-packages";
 const TIMES: usize = 21;
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 9] = [
+    let tests: [(&str, &[&str], Body); 10] = [
+        ("curl_upgrades_to_http2", &["curl", PYTHON], upgraded),
         ("nginx_with_requests", &["nginx", PYTHON], || nginx_with("requests")),
         ("nginx_with_httpx", &["nginx", PYTHON], || nginx_with("httpx")),
         ("nginx_with_aiohttp", &["nginx", PYTHON], || nginx_with("aiohttp")),
@@ -162,15 +163,30 @@ fn clients_of_http2(script: &str, base: &str) -> anyhow::Result<Vec<Vec<String>>
     ])
 }
 
-/// Without sendfile: over HTTP/2 a connection is followed up to the first file that is sent by it.
 fn nginx_over_http2() -> anyhow::Result<()> {
     let (_folder, script) = script()?;
-    let nginx = Nginx::with(Files::Copied, "http2", 2)?;
-    let stage = Stage { port: nginx.port, server: nginx.command.clone(), variables: &[] };
-    let run = stage.play(&clients_of_http2(&script, &nginx.url(""))?)?;
-    let log = nginx.log()?;
-    ensure!(log.len() == 3 + 30 + 200 + 3 * TIMES, "nginx logged {}", log.len());
-    check_joined(&run, &log)
+    for files in [Files::Sent, Files::Copied] {
+        let nginx = Nginx::with(files, "http2", 2)?;
+        let stage = Stage { port: nginx.port, server: nginx.command.clone(), variables: &[] };
+        let run = stage.play(&clients_of_http2(&script, &nginx.url(""))?)?;
+        let log = nginx.log()?;
+        ensure!(log.len() == 3 + 30 + 200 + 3 * TIMES, "nginx logged {}", log.len());
+        check_joined(&run, &log).with_context(|| format!("{files:?}"))?;
+    }
+    Ok(())
+}
+
+/// The first request of a connection becomes the first stream, and another comes behind it.
+fn upgraded() -> anyhow::Result<()> {
+    let folder = TempDir::new()?;
+    let script = folder.path().join("upgraded_server.py");
+    fs::write(&script, include_str!("upgraded_server.py"))?;
+    let port = stage::free_port()?;
+    let server = words(&[&need::program(PYTHON)?, &script.to_string_lossy(), &port.to_string()]);
+    let mut client = words(&["curl", "--http2", "-s", "-o", "/dev/null", "-o", "/dev/null"]);
+    client.extend(["/first", "/second"].map(|path| format!("http://127.0.0.1:{port}{path}")));
+    let run = Stage { port, server, variables: &[] }.play(&[client])?;
+    check_joined(&run, &words(&["GET /first 200 0/2000", "GET /second 200 0/2000"]))
 }
 
 /// nghttpd's log has no sizes: what it serves is known.

@@ -9,6 +9,7 @@
 )]
 
 mod beginning;
+mod chunk;
 mod line;
 mod phase;
 mod piece;
@@ -79,6 +80,7 @@ const IS_CHUNKED: u32 = 1 << 2;
 const IS_HEAD: u32 = 1 << 3;
 const IS_CONNECT: u32 = 1 << 4;
 const HAS_LINE: u32 = 1 << 5;
+const TO_HTTP2: u32 = 1 << 6;
 
 impl Stream {
     /// A stream on which nothing was seen.
@@ -127,6 +129,27 @@ impl Stream {
             self.phase = Phase::CHUNK_LINE;
         }
         (passed, Step::More)
+    }
+
+    /// Passes over `count` bytes that nobody can look at: parts of bodies. `None` where they may be
+    /// something else.
+    #[inline(always)]
+    pub fn pass_hidden(&mut self, count: u64) -> Option<Step> {
+        if self.phase.0 == Phase::UNTIL_CLOSE.0 {
+            self.body_bytes += count;
+            return Some(Step::More);
+        }
+        if self.left < count {
+            return None;
+        }
+        if self.phase.is_counted() {
+            return Some(self.pass_over(count).1);
+        }
+        if self.phase.0 == Phase::DATA.0 {
+            self.body_bytes += self.pass_frame(count);
+            return Some(Step::More);
+        }
+        None
     }
 
     /// Takes bytes of a head, of the framing of chunks or of frames. Looks for the end of a line, or
@@ -237,6 +260,9 @@ impl Stream {
         if first == word(b"content-") && second & 0xff_ffff_ffff_ffff == word(b"length:") {
             return self.content_length(line, scan, piece);
         }
+        if first == word(b"upgrade:") && lower(line.end::<1>()) >> 40 == word(b"h2c") {
+            self.flags |= TO_HTTP2;
+        }
         if first == word(b"transfer")
             && second == word(b"-encodin")
             && third & 0xffff == word(b"g:")
@@ -272,46 +298,6 @@ impl Stream {
         if self.left >= LENGTH_LIMIT { self.refuse(Phase::NEITHER) } else { Step::More }
     }
 
-    /// The size in hexadecimal, and perhaps an extension (RFC 9112 §7.1).
-    #[inline(always)]
-    fn chunk_line(&mut self, line: &Line, has_ended: bool) -> Step {
-        let [mut digits, mut more, _] = line.first;
-        self.left = 0;
-        let mut at = 0;
-        while at < 16 {
-            let byte = digits as u8;
-            let (digit, letter) = (byte.wrapping_sub(b'0'), (byte | 0x20).wrapping_sub(b'a'));
-            if at >= line.len || (digit >= 10 && letter >= 6) {
-                break;
-            }
-            let value = if digit < 10 { digit } else { letter + 10 };
-            self.left = (self.left << 4) | value as u64;
-            // As in `content_length`.
-            core::hint::black_box(&mut *self);
-            digits = (digits >> 8) | (more << 56);
-            more >>= 8;
-            at += 1;
-        }
-        let size = self.left;
-        if size >= LENGTH_LIMIT || (at == 0 && line.len > 0) || at == 16 {
-            return self.refuse(Phase::NEITHER);
-        }
-        if !has_ended {
-            return Step::More;
-        }
-        if at == 0 {
-            return self.refuse(Phase::NEITHER);
-        }
-        if size == 0 {
-            self.phase = Phase::TRAILERS;
-            return Step::More;
-        }
-        self.phase = Phase::CHUNK;
-        self.body_bytes += size;
-        self.left = size + 2;
-        Step::ChunkFollows
-    }
-
     /// The head is over: what kind of body follows. `to_head` and `to_connect` say what the request
     /// of a response was (RFC 9112 §6.3).
     #[inline(always)]
@@ -321,6 +307,11 @@ impl Stream {
         let is_interim = is_response && self.status < 200 && self.status != 101;
         if !is_interim {
             self.ordinal = self.ordinal.wrapping_add(1);
+        }
+        if is_response && self.status == 101 && self.flags & TO_HTTP2 != 0 {
+            self.end();
+            self.expect_frames();
+            return Step::MessageEnded;
         }
         if is_response && (self.status == 101 || (to_connect && self.status / 100 == 2)) {
             self.end();

@@ -126,6 +126,33 @@ fn what_follows_an_upgrade_or_connect_is_not_looked_at() {
 }
 
 #[test]
+fn an_upgrade_to_http2_is_followed_by_frames() {
+    let mut stream = Stream::NEW;
+    let upgraded =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
+    let (taken, step) = take(&mut stream, upgraded, b'A');
+    assert_eq!((taken, step), (upgraded.len(), Step::HeadEnded));
+    assert_eq!(stream.begin_body(false, false), Step::MessageEnded);
+    assert_eq!((stream.phase, stream.body_bytes), (Phase::FRAME_HEADER, 0));
+}
+
+#[test]
+fn hidden_bytes_are_bodies_or_end_the_following() {
+    let mut stream = Stream::NEW;
+    assert_eq!(stream.pass_hidden(1), None, "a head");
+    take(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n", 0);
+    stream.begin_body(false, false);
+    assert_eq!(stream.pass_hidden(31), None, "more than there is");
+    assert_eq!(stream.pass_hidden(10), Some(Step::More));
+    assert_eq!(stream.pass_hidden(20), Some(Step::MessageEnded));
+    stream.expect_frames();
+    // A DATA frame of five bytes.
+    take(&mut stream, b"\0\0\x05\0\0\0\0\0\x01", 0);
+    assert_eq!((stream.phase, stream.pass_hidden(6)), (Phase::DATA, None));
+    assert_eq!((stream.pass_hidden(5), stream.phase), (Some(Step::More), Phase::FRAME_HEADER));
+}
+
+#[test]
 fn lines_may_end_in_a_bare_line_feed_and_messages_begin_with_empty_ones() {
     check(&[('>', b"\r\n\nPURGE /x HTTP/1.0\nA: b\n\n"), ('>', GET)], &[">head 27", ">head 18"]);
 }
