@@ -8,10 +8,9 @@ use abi::settings::Offset;
 
 use crate::{kernel::Kernel, read::at_most};
 
-/// Of arch/x86/include/asm/ptrace.h; the second, third and fourth argument of a system call.
-const RSI: Offset = Offset(104);
+/// Of arch/x86/include/asm/ptrace.h: from here on the third and the second argument of a system call,
+/// the first, and its number.
 const RDX: Offset = Offset(96);
-const ORIG_RAX: Offset = Offset(120);
 /// Segments of one call that are looked at: as many as there may be (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u64 = 1024;
 
@@ -48,15 +47,14 @@ impl Buffers {
     /// The `len` bytes behind `skip`. `None` where they do not lie in a buffer of the process.
     #[inline(always)]
     pub(crate) fn of_current<K: Kernel>(len: u64, skip: u64) -> Option<Self> {
-        let registers = K::registers();
-        let (buffer, size) = (registers.u64(RSI), registers.u64(RDX));
+        let [size, buffer, _, call] = K::registers().words::<4>(RDX);
         let left = len + skip;
         let one = Self { base: buffer, run_bytes: left, segment: 0, segments: 0, left, skip };
         let many = |segment: u64, count: u64| {
             let segments = at_most::<MAX_SEGMENTS>(count);
             Some(Self { base: 0, run_bytes: 0, segment, segments, left, skip })
         };
-        match registers.u64(ORIG_RAX) {
+        match call {
             call::READ | call::WRITE | call::SENDTO | call::RECVFROM => Some(one),
             call::READV | call::WRITEV => many(buffer, size),
             call::SENDMSG | call::RECVMSG => many(

@@ -74,7 +74,7 @@ impl Known {
             role: Role::UNKNOWN,
             state: state::NEW,
             is_over: 0,
-            _pad: 0,
+            is_tcp: u32::from(sock.u32(at.sock_protocol) & 0xffff == IPPROTO_TCP),
             ways: [way, way],
         };
         // SAFETY: it points into this CPU's own scratch memory.
@@ -169,32 +169,35 @@ impl Known {
     /// The next byte's sequence number in the kernel; `None` on what is no TCP.
     #[inline(always)]
     fn position(self, direction: Direction) -> Option<u32> {
+        // SAFETY: as in `connected`.
+        let is_tcp = unsafe { (*self.entry).is_tcp } != 0;
         let at = offsets();
-        let is_tcp = self.sock.u32(at.sock_protocol) & 0xffff == IPPROTO_TCP;
-        if !is_tcp {
-            return None;
-        }
-        if direction == Direction::Sent {
-            return Some(self.sock.u32(at.tcp_written));
-        }
-        let next = self.sock.u32(at.tcp_read);
-        // The other side's end is counted as one byte.
-        let is_behind_end = next == self.sock.u32(at.tcp_received)
-            && self.sock.u32(at.sock_shutdown) & RCV_SHUTDOWN != 0;
-        Some(next.wrapping_sub(u32::from(is_behind_end)))
+        let next = if direction == Direction::Sent { at.tcp_written } else { at.tcp_read };
+        is_tcp.then(|| self.sock.u32(next))
+    }
+
+    /// Whether the other side's end was received: it is counted as one byte.
+    #[inline(always)]
+    fn is_behind_end(self) -> bool {
+        let at = offsets();
+        self.sock.u32(at.tcp_read) == self.sock.u32(at.tcp_received)
+            && self.sock.u32(at.sock_shutdown) & RCV_SHUTDOWN != 0
     }
 
     /// Goes behind the `len` bytes that were moved just now. Gives how many before them nobody saw.
     #[inline(always)]
     pub(crate) fn pass_to(self, direction: Direction, len: u32) -> u32 {
         let Some(end) = self.position(direction) else { return 0 };
-        self.place(direction).pass_to(end, len)
+        let hidden = self.place(direction).pass_to(end, len);
+        let is_end = hidden > 0 && direction == Direction::Received && self.is_behind_end();
+        hidden - u32::from(is_end)
     }
 
     /// A call receives from here on. Gives how many bytes before it nobody saw.
     #[inline(always)]
     pub(crate) fn call_begins(self) -> u32 {
         let Some(begin) = self.position(Direction::Received) else { return 0 };
+        let begin = begin.wrapping_sub(u32::from(self.is_behind_end()));
         self.place(Direction::Received).call_begins(begin)
     }
 
@@ -202,6 +205,7 @@ impl Known {
     #[inline(always)]
     pub(crate) fn received_until_now(self) -> (u32, u32) {
         let Some(end) = self.position(Direction::Received) else { return (0, 0) };
+        let end = end.wrapping_sub(u32::from(self.is_behind_end()));
         self.place(Direction::Received).call_goes_on(end)
     }
 

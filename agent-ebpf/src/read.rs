@@ -63,6 +63,13 @@ impl KernelPtr {
         value
     }
 
+    #[inline(always)]
+    pub(crate) fn words<const N: usize>(self, offset: Offset) -> [u64; N] {
+        let mut value = [0u64; N];
+        self.read(offset, value.as_mut_ptr().cast(), 8 * N as u32);
+        value
+    }
+
     /// What of it the kernel structure does not have reads as what lies behind it.
     #[inline(always)]
     pub(crate) fn bytes<const N: usize>(self, offset: Offset) -> [u8; N] {

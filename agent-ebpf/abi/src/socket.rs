@@ -209,8 +209,8 @@ pub struct Conn {
     pub state: u32,
     /// 1 where the connection is over and bytes of it wait to be read, else 0.
     pub is_over: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// 1 where it is TCP, else 0.
+    pub is_tcp: u32,
     /// Received, sent.
     pub ways: [Way; 2],
 }
