@@ -19,6 +19,8 @@ mod http2;
 mod http_causes;
 #[path = "kernel/http_clients.rs"]
 mod http_clients;
+#[path = "kernel/http_early.rs"]
+mod http_early;
 #[path = "kernel/http_programs.rs"]
 mod http_programs;
 #[path = "kernel/lifecycle.rs"]

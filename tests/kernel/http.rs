@@ -16,13 +16,14 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::{
-    backends, completeness, grpc_programs, http_causes, http_clients, http_programs, http2, peer,
+    backends, completeness, grpc_programs, http_causes, http_clients, http_early, http_programs,
+    http2, peer,
 };
 
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 25] = [
+    let tests: [(&str, &[&str], Body); 26] = [
         ("http_between_threads_is_complete", &[], || between_threads(&[])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_of_java", &["java", "python3"], http_clients::java),
         ("http_of_perl", &["perl", "python3"], http_clients::perl),
         ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
+        ("http_answered_before_the_body", &["python3"], http_early::answers),
         ("http2_of_curl", &["bash", "curl", "node"], http2::curl),
         ("http2_of_node", &["bash", "node"], http2::node),
         ("http2_calls_end_with_their_status", &["bash", "node"], http2::calls),

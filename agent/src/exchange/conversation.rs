@@ -22,11 +22,23 @@ pub(super) struct Conversation {
     pub(super) sent: Piece,
     /// Where it speaks HTTP/2.
     pub(super) frames: Option<Box<Multiplexed>>,
-    /// Requests in their order, those whose response came first at the front.
+    /// Requests in their order, those whose response came first at the front. None but the last is
+    /// answered: what is before another has ended.
     pub(super) waiting: Vec<Open>,
+    /// The last request that was told before it ended, and which way it went.
+    told_early: Option<(Way, u32)>,
     exchanges: u64,
     /// Records that go with the next exchange.
     pub(super) records: u32,
+}
+
+/// What became of an exchange with the end of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It is answered, but its request has not ended.
+    AwaitsRequest,
+    /// It was told, or its response has not ended.
+    Other,
 }
 
 impl Conversation {
@@ -59,7 +71,7 @@ impl Conversation {
                     }
                     Way::Received => threads.hears(open.thread, by, open.owner),
                 }
-                open.answered(response, piece.first, piece.records);
+                open.answer(response, piece.first, piece.records);
                 Released::default()
             }
             Err(NoHead) => lost,
@@ -101,20 +113,55 @@ impl Conversation {
         time: BootNanos,
         body_bytes: u64,
         out: &mut Vec<Told>,
-    ) {
-        let Some(at) = self.waiting.iter().position(|open| open.ordinal == ordinal) else { return };
-        let Some(open) = self.waiting.get_mut(at) else { return };
+    ) -> Ended {
+        let is_it = |open: &Open| open.ordinal == ordinal;
+        let Some(at) = self.waiting.iter().position(is_it) else { return Ended::Other };
+        let is_last = at + 1 == self.waiting.len();
+        let Some(open) = self.waiting.get_mut(at) else { return Ended::Other };
         if way == open.request_way {
             open.request_body_bytes = Some(body_bytes);
-        } else if open.response.is_some() {
+        } else if open.response.is_some() && open.answered.is_none() {
             open.response_body_bytes = Some(body_bytes);
             if open.is_upgraded_to_http2() {
                 // The answer follows, in frames; or it does not.
-                return;
+                return Ended::Other;
             }
-            let open = self.waiting.remove(at);
-            self.tell(open, Ending::Whole, time, out);
+            open.answered = Some(time);
+            if is_last && open.request_body_bytes.is_none() {
+                return Ended::AwaitsRequest;
+            }
         }
+        self.tell_answered(at, out);
+        Ended::Other
+    }
+
+    /// A message begins: what went this way before it has ended, though nothing may have told of that.
+    pub(super) fn begins(&mut self, way: Way, out: &mut Vec<Told>) {
+        if self.waiting.last().is_some_and(|open| open.request_way == way) {
+            self.tell_answered(self.waiting.len() - 1, out);
+        }
+    }
+
+    /// The end of this request was awaited for long enough.
+    pub(super) fn overdue(&mut self, ordinal: u32, out: &mut Vec<Told>) {
+        if let Some(at) = self.waiting.iter().position(|open| open.ordinal == ordinal) {
+            self.tell_answered(at, out);
+        }
+    }
+
+    fn tell_answered(&mut self, at: usize, out: &mut Vec<Told>) {
+        let Some(answered) = self.waiting.get(at).and_then(|open| open.answered) else { return };
+        let open = self.waiting.remove(at);
+        if open.request_body_bytes.is_none() {
+            self.told_early = Some((open.request_way, open.ordinal));
+        }
+        self.tell(open, Ending::Whole, answered, out);
+    }
+
+    /// Whether the end of this message is that of an exchange, open or told before it.
+    pub(super) fn expects(&self, way: Way, ordinal: u32) -> bool {
+        self.told_early == Some((way, ordinal))
+            || self.waiting.iter().any(|open| open.ordinal == ordinal)
     }
 
     fn tell(&mut self, open: Open, ending: Ending, last: BootNanos, out: &mut Vec<Told>) {
@@ -126,12 +173,15 @@ impl Conversation {
 
     /// Its frames; with the first of them an upgraded request becomes stream 1.
     pub(super) fn multiplexed(&mut self, announced: Connection) -> &mut Multiplexed {
-        let Self { frames, waiting, records, .. } = self;
+        let Self { frames, waiting, records, told_early, .. } = self;
         frames.get_or_insert_with(|| {
             let upgraded = waiting.iter().position(Open::is_upgraded_to_http2);
             Box::new(match upgraded.map(|at| waiting.remove(at)) {
                 Some(open) => {
                     *records += open.records;
+                    if open.request_body_bytes.is_none() {
+                        *told_early = Some((open.request_way, open.ordinal));
+                    }
                     Multiplexed::upgraded(announced, open)
                 }
                 None => Multiplexed::new(announced),
@@ -165,8 +215,9 @@ impl Conversation {
             self.tell_multiplexed(out);
         }
         for mut open in std::mem::take(&mut self.waiting) {
-            if let Some(upgraded) = open.response_first.filter(|_| open.is_upgraded()) {
-                self.tell(open, Ending::Whole, upgraded, out);
+            let upgraded = open.response_first.filter(|_| open.is_upgraded());
+            if let Some(over) = open.answered.or(upgraded) {
+                self.tell(open, Ending::Whole, over, out);
                 continue;
             }
             let is_until_close = open.response.is_some() && closed.reason == CloseReason::Socket;

@@ -7,6 +7,9 @@
 mod causes;
 mod clients;
 mod conversation;
+#[cfg(test)]
+mod early;
+mod late;
 mod multiplexed;
 mod open;
 mod programs;
@@ -19,7 +22,12 @@ mod upgrades;
 use std::{collections::HashMap, net::SocketAddr};
 
 pub use self::threads::Cause;
-use self::{clients::Clients, conversation::Conversation, threads::Threads};
+use self::{
+    clients::Clients,
+    conversation::{Conversation, Ended},
+    late::Late,
+    threads::Threads,
+};
 use crate::{
     event::{
         BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head, Role,
@@ -89,6 +97,7 @@ pub struct Exchange {
     pub response: Option<ResponseHead>,
     pub request_first: BootNanos,
     pub response_first: Option<BootNanos>,
+    /// The end of the response, where there is one, also if the request ended later.
     pub last: BootNanos,
     pub request_body_bytes: Option<u64>,
     pub response_body_bytes: Option<u64>,
@@ -124,6 +133,7 @@ pub struct Released {
 #[derive(Debug, Default)]
 pub struct Exchanges {
     conversations: HashMap<ConnectionId, Conversation>,
+    late: Late,
     clients: Clients,
     threads: Threads,
     http2: http2::Counts,
@@ -158,6 +168,7 @@ impl Exchanges {
             self.threads.interleaves(head.owner);
             return Released { refused: 1, ..Released::default() };
         };
+        conversation.begins(head.way, out);
         let piece = match head.way {
             Way::Received => &mut conversation.received,
             Way::Sent => &mut conversation.sent,
@@ -171,9 +182,13 @@ impl Exchanges {
             released.refused += whole.refused;
         }
         if head.message_ended {
-            conversation.message_ended(head.way, head.ordinal, head.time, 0, out);
+            let ended = conversation.message_ended(head.way, head.ordinal, head.time, 0, out);
+            if ended == Ended::AwaitsRequest {
+                self.late.awaits(head.time, head.connection, head.ordinal);
+            }
         }
         self.held += 1;
+        self.overdue(head.time, out);
         self.release(out, released)
     }
 
@@ -194,6 +209,7 @@ impl Exchanges {
         multiplexed.bytes(frames);
         self.http2 += multiplexed.take_counts();
         conversation.tell_multiplexed(out);
+        self.overdue(frames.time, out);
         self.release(out, Released::default())
     }
 
@@ -202,12 +218,15 @@ impl Exchanges {
             return Released { unpaired: 1, ..Released::default() };
         };
         self.held += 1;
-        let is_open = conversation.waiting.iter().any(|open| open.ordinal == end.ordinal);
-        if !is_open {
+        if !conversation.expects(end.way, end.ordinal) {
             return self.release(out, Released { unpaired: 1, ..Released::default() });
         }
         conversation.records += 1;
-        conversation.message_ended(end.way, end.ordinal, end.time, end.body_bytes, out);
+        let ended = conversation.message_ended(end.way, end.ordinal, end.time, end.body_bytes, out);
+        if ended == Ended::AwaitsRequest {
+            self.late.awaits(end.time, end.connection, end.ordinal);
+        }
+        self.overdue(end.time, out);
         self.release(out, Released::default())
     }
 
@@ -262,7 +281,16 @@ impl Exchanges {
         std::mem::take(&mut self.http2)
     }
 
-    /// Keeps the account of what is held. `told` is what came of the one record at hand.
+    /// Tells those whose request does not end.
+    fn overdue(&mut self, now: BootNanos, out: &mut Vec<Told>) {
+        while let Some((connection, ordinal)) = self.late.due(now) {
+            if let Some(conversation) = self.conversations.get_mut(&connection) {
+                conversation.overdue(ordinal, out);
+            }
+        }
+    }
+
+    /// Keeps the account of what is held. `told` is what came with the one record at hand.
     fn release(&mut self, told: &mut [Told], released: Released) -> Released {
         self.place(told);
         let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();

@@ -34,7 +34,7 @@ impl Piece {
     }
 }
 
-/// A request that waits for the end of its response.
+/// A request that waits for the end of its response, or for its own.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) ordinal: u32,
@@ -51,6 +51,8 @@ pub(super) struct Open {
     pub(super) response: Option<ResponseHead>,
     pub(super) response_first: Option<BootNanos>,
     pub(super) response_body_bytes: Option<u64>,
+    /// When the response ended, where it is only the request's body that has not.
+    pub(super) answered: Option<BootNanos>,
     pub(super) records: u32,
 }
 
@@ -76,6 +78,7 @@ impl Open {
             response: None,
             response_first: None,
             response_body_bytes: None,
+            answered: None,
             records,
         }
     }
@@ -117,7 +120,7 @@ impl Open {
         self.request.user_agent.as_deref()
     }
 
-    pub(super) fn answered(&mut self, response: ResponseHead, first: BootNanos, records: u32) {
+    pub(super) fn answer(&mut self, response: ResponseHead, first: BootNanos, records: u32) {
         self.response = Some(response);
         self.response_first = Some(first);
         self.records += records;

@@ -10,7 +10,7 @@ use zerocopy::IntoBytes as _;
 use super::{Ending, Exchanges, Released, Told};
 use crate::{decode::decode, event::Event, record::tests::task};
 
-const ID: wire::ConnectionId = wire::ConnectionId { sock: 0xffff_8000, since_ns: 5 };
+pub(super) const ID: wire::ConnectionId = wire::ConnectionId { sock: 0xffff_8000, since_ns: 5 };
 
 fn header(kind: Kind, len: usize, time_ns: u64) -> Header {
     Header { kind, version: WIRE_VERSION, len_bytes: u32::try_from(len).unwrap(), time_ns }
@@ -37,12 +37,19 @@ fn announced(role: wire::Role, local_port: u16, remote_port: u16, sock: u64) -> 
     fixed.as_bytes().to_vec()
 }
 
-fn client() -> Vec<u8> {
+pub(super) fn client() -> Vec<u8> {
     announced(wire::Role::CLIENT, 40_000, 80, ID.sock)
 }
 
 /// A piece of a head at `offset`; the flags are those of [`wire::flag`].
-fn piece(sent: u32, ordinal: u32, offset: u32, flags: u32, bytes: &str, time_ns: u64) -> Vec<u8> {
+pub(super) fn piece(
+    sent: u32,
+    ordinal: u32,
+    offset: u32,
+    flags: u32,
+    bytes: &str,
+    time_ns: u64,
+) -> Vec<u8> {
     let fixed = wire::Head {
         header: header(Kind::HEAD, size_of::<wire::Head>() + bytes.len(), time_ns),
         process: task(10),
@@ -58,26 +65,30 @@ fn piece(sent: u32, ordinal: u32, offset: u32, flags: u32, bytes: &str, time_ns:
     [fixed.as_bytes(), bytes.as_bytes()].concat()
 }
 
-fn get(ordinal: u32) -> Vec<u8> {
+pub(super) fn get(ordinal: u32) -> Vec<u8> {
     piece(1, ordinal, 0, 3, "GET /a HTTP/1.1\r\n\r\n", 100)
 }
 
-fn answer(ordinal: u32, status: u16, flags: u32) -> Vec<u8> {
+pub(super) fn answer(ordinal: u32, status: u16, flags: u32) -> Vec<u8> {
     piece(0, ordinal, 0, flags, &format!("HTTP/1.1 {status} X\r\n\r\n"), 200)
 }
 
 fn end(ordinal: u32, body_bytes: u64) -> Vec<u8> {
+    end_of(0, ordinal, body_bytes, 300)
+}
+
+pub(super) fn end_of(sent: u32, ordinal: u32, body_bytes: u64, time_ns: u64) -> Vec<u8> {
     let fixed = wire::End {
-        header: header(Kind::END, size_of::<wire::End>(), 300),
+        header: header(Kind::END, size_of::<wire::End>(), time_ns),
         connection: ID,
-        sent: 0,
+        sent,
         ordinal,
         body_bytes,
     };
     fixed.as_bytes().to_vec()
 }
 
-fn closed(reason: u32, error: u32) -> Vec<u8> {
+pub(super) fn closed(reason: u32, error: u32) -> Vec<u8> {
     let fixed = wire::Closed {
         header: header(Kind::CLOSED, size_of::<wire::Closed>(), 400),
         connection: ID,
@@ -90,15 +101,15 @@ fn closed(reason: u32, error: u32) -> Vec<u8> {
     fixed.as_bytes().to_vec()
 }
 
-/// `ordinal status ending response-body` of each exchange; the account is checked after each record.
-fn check(records: &[Vec<u8>], expected: &[&str], lost: u32) {
-    let mut exchanges = Exchanges::default();
+/// What is told, and how many records are lost; the account is checked after each record.
+pub(super) fn play(exchanges: &mut Exchanges, records: &[Vec<u8>]) -> (Vec<Told>, u32) {
     let (mut told, mut account) = (Vec::new(), (0, 0, 0));
     for (nth, record) in (1..).zip(records) {
         let mut out = Vec::new();
         let released = match decode(record) {
             Ok(Event::Connection(connection)) => exchanges.connection(&connection, &mut out),
             Ok(Event::Head(head)) => exchanges.head(&head, &mut out),
+            Ok(Event::Frames(frames)) => exchanges.frames(&frames, &mut out),
             Ok(Event::End(end)) => exchanges.end(&end, &mut out),
             Ok(Event::Closed(closed)) => exchanges.closed(&closed, &mut out),
             other => panic!("{other:?}"),
@@ -108,9 +119,15 @@ fn check(records: &[Vec<u8>], expected: &[&str], lost: u32) {
         account.1 += settled;
         account.2 += unpaired + refused;
         let all = u64::from(account.0 + account.1 + account.2) + exchanges.held();
-        assert_eq!(all, nth, "after record {nth} of {expected:?}");
+        assert_eq!(all, nth, "after record {nth}");
         told.extend(out);
     }
+    (told, account.2)
+}
+
+/// `ordinal status ending response-body` of each exchange.
+fn check(records: &[Vec<u8>], expected: &[&str], lost: u32) {
+    let (told, found_lost) = play(&mut Exchanges::default(), records);
     let shown: Vec<String> = told
         .iter()
         .map(|told| match told {
@@ -125,7 +142,7 @@ fn check(records: &[Vec<u8>], expected: &[&str], lost: u32) {
         })
         .collect();
     assert_eq!(shown, expected);
-    assert_eq!(account.2, lost, "{expected:?}");
+    assert_eq!(found_lost, lost, "{expected:?}");
 }
 
 #[test]
