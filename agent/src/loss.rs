@@ -70,7 +70,7 @@ impl Loss {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub received: u64,
-    /// In spans, or of a connection whose spans were told and that is over.
+    /// In spans, or of a connection that is over and whose spans were told or that had none.
     pub exported: u64,
     lost: [u64; Loss::ALL.len()],
     /// Trace contexts in an environment that were no valid context: ignored, and no record lost.

@@ -23,7 +23,7 @@ use crate::{
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 26] = [
+    let tests: [(&str, &[&str], Body); 28] = [
         ("http_between_threads_is_complete", &[], || between_threads(&[])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -36,6 +36,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_of_perl", &["perl", "python3"], http_clients::perl),
         ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
         ("http_answered_before_the_body", &["python3"], http_early::answers),
+        ("http2_without_a_request", &["python3"], http_early::idle),
+        ("http2_cancelled_before_an_answer", &["python3"], http_early::cancelled),
         ("http2_of_curl", &["bash", "curl", "node"], http2::curl),
         ("http2_of_node", &["bash", "node"], http2::node),
         ("http2_calls_end_with_their_status", &["bash", "node"], http2::calls),

@@ -1,11 +1,15 @@
-//! Exchanges that are over before their request is.
+//! Exchanges that are over before their request is, and connections that carry none.
 
 use agent_tests::lynceus::{Run, run_with};
 use anyhow::ensure;
 
-use crate::http_programs::check_joined;
+use crate::{
+    http::{exchange, exchanges, is_kind},
+    http_programs::{check_joined, joined},
+};
 
 const EARLY: &str = include_str!("http_early.py");
+const IDLE: &str = include_str!("http2_idle.py");
 
 fn python(script: &str, arguments: &[&str]) -> anyhow::Result<Run> {
     let run = run_with(&[], &[&["python3", "-c", script][..], arguments].concat(), |_| {})?;
@@ -24,4 +28,28 @@ pub(crate) fn answers() -> anyhow::Result<()> {
         "POST /refused 417 -/0",
     ];
     check_joined(&python(EARLY, &[])?, &expected.map(str::to_owned))
+}
+
+/// GOAWAY, or nothing: no exchange is told, and none is lost.
+pub(crate) fn idle() -> anyhow::Result<()> {
+    for frames in ["", "0000080700000000000000000000000000"] {
+        let run = python(IDLE, &[frames])?;
+        let found = [exchanges(&run, "client"), exchanges(&run, "server")].concat();
+        ensure!(found.is_empty(), "{found:?}");
+    }
+    Ok(())
+}
+
+/// HEADERS of a GET, and RST_STREAM with CANCEL.
+pub(crate) fn cancelled() -> anyhow::Result<()> {
+    let run = python(IDLE, &["00000301050000000182868400000403000000000100000008"])?;
+    for kind in ["client", "server"] {
+        let found = exchanges(&run, kind);
+        ensure!(found == ["GET / - 0/-"], "{kind}: {found:?}");
+    }
+    let of_requests = |kind| run.spans.iter().filter(move |span| is_kind(span, kind));
+    for span in of_requests("client").chain(of_requests("server")) {
+        ensure!(span.string("error.type").as_deref() == Some("cancelled"), "{span:?}");
+    }
+    joined(&run, exchange)
 }

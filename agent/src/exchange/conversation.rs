@@ -27,6 +27,8 @@ pub(super) struct Conversation {
     pub(super) waiting: Vec<Open>,
     /// The last request that was told before it ended, and which way it went.
     told_early: Option<(Way, u32)>,
+    /// Something of it goes with nothing, or could not be read.
+    pub(super) has_losses: bool,
     exchanges: u64,
     /// Records that go with the next exchange.
     pub(super) records: u32,
@@ -201,7 +203,18 @@ impl Conversation {
     }
 
     pub(super) fn take_counts(&mut self) -> http2::Counts {
-        self.frames.as_mut().map(|frames| frames.take_counts()).unwrap_or_default()
+        let Some(frames) = &mut self.frames else { return http2::Counts::default() };
+        let counts = frames.take_counts();
+        self.has_losses |= counts.losses().into_iter().any(|(_, count)| count > 0);
+        counts
+    }
+
+    /// No frame comes any more.
+    pub(super) fn close_frames(&mut self, closed: &Closed, out: &mut Vec<Told>) {
+        if let Some(multiplexed) = &mut self.frames {
+            multiplexed.closed(closed.last);
+            self.tell_multiplexed(out);
+        }
     }
 
     pub(super) fn close(
@@ -210,10 +223,6 @@ impl Conversation {
         ending: Ending,
         out: &mut Vec<Told>,
     ) -> Released {
-        if let Some(multiplexed) = &mut self.frames {
-            multiplexed.closed(closed.last);
-            self.tell_multiplexed(out);
-        }
         for mut open in std::mem::take(&mut self.waiting) {
             let upgraded = open.response_first.filter(|_| open.is_upgraded());
             if let Some(over) = open.answered.or(upgraded) {
@@ -236,7 +245,9 @@ impl Conversation {
         }
         let torn = self.received.records + self.sent.records;
         let left = std::mem::take(&mut self.records);
-        if self.exchanges > 0 {
+        // Of HTTP/2 there may be nothing but what the connection needs itself: no exchange is lost then.
+        let has_losses = self.has_losses || torn > 0;
+        if self.exchanges > 0 || !has_losses {
             Released { settled: left, unpaired: torn, refused: 0 }
         } else {
             Released { unpaired: left + torn, ..Released::default() }

@@ -122,7 +122,8 @@ pub enum Told {
 #[derive(Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Released {
-    /// They told that a connection of which exchanges were told is over.
+    /// They told that a connection is over of which exchanges were told, or of which there was nothing
+    /// to tell.
     pub settled: u32,
     /// They are of messages that go with nothing.
     pub unpaired: u32,
@@ -181,6 +182,7 @@ impl Exchanges {
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;
         }
+        conversation.has_losses |= released.unpaired > 0;
         if head.message_ended {
             let ended = conversation.message_ended(head.way, head.ordinal, head.time, 0, out);
             if ended == Ended::AwaitsRequest {
@@ -197,6 +199,7 @@ impl Exchanges {
             return Released { unpaired: 1, ..Released::default() };
         };
         let Some(announced) = conversation.announced else {
+            conversation.has_losses = true;
             return Released { unpaired: 1, ..Released::default() };
         };
         conversation.records += 1;
@@ -207,7 +210,7 @@ impl Exchanges {
             self.threads.interleaves(frames.owner);
         }
         multiplexed.bytes(frames);
-        self.http2 += multiplexed.take_counts();
+        self.http2 += conversation.take_counts();
         conversation.tell_multiplexed(out);
         self.overdue(frames.time, out);
         self.release(out, Released::default())
@@ -219,6 +222,7 @@ impl Exchanges {
         };
         self.held += 1;
         if !conversation.expects(end.way, end.ordinal) {
+            conversation.has_losses = true;
             return self.release(out, Released { unpaired: 1, ..Released::default() });
         }
         conversation.records += 1;
@@ -243,8 +247,7 @@ impl Exchanges {
             CloseReason::Socket => Ending::Closed(closed.error),
             CloseReason::Tunnel | CloseReason::OutOfStep => Ending::Unseen,
         };
-        let released = conversation.close(closed, ending, out);
-        self.http2 += conversation.take_counts();
+        let released = self.close(&mut conversation, closed, ending, out);
         self.release(out, released)
     }
 
@@ -262,14 +265,25 @@ impl Exchanges {
                 received_body_bytes: 0,
                 last: now,
             };
-            let one = conversation.close(&closed, Ending::Unseen, out);
-            self.http2 += conversation.take_counts();
+            let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
             released.settled += one.settled;
             released.unpaired += one.unpaired;
         }
         self.place(out);
         self.held = 0;
         released
+    }
+
+    fn close(
+        &mut self,
+        conversation: &mut Conversation,
+        closed: &Closed,
+        ending: Ending,
+        out: &mut Vec<Told>,
+    ) -> Released {
+        conversation.close_frames(closed, out);
+        self.http2 += conversation.take_counts();
+        conversation.close(closed, ending, out)
     }
 
     pub fn held(&self) -> u64 {

@@ -23,9 +23,10 @@ struct Seen {
     exchanges: Exchanges,
     out: Vec<Told>,
     time: u64,
-    /// Records that were taken, and of those the lost.
+    /// Records that were taken, of those the lost, and those of connections that are over.
     taken: u64,
     lost: u64,
+    settled: u64,
 }
 
 impl Seen {
@@ -45,7 +46,7 @@ impl Seen {
         };
         let (mut exchanges, mut out) = (Exchanges::default(), Vec::new());
         assert_eq!(exchanges.connection(&announced, &mut out).refused, 0);
-        Self { exchanges, out, time: 1, taken: 1, lost: 0 }
+        Self { exchanges, out, time: 1, taken: 1, lost: 0, settled: 0 }
     }
 
     fn head(mut self, way: Way, text: &str) -> Self {
@@ -91,7 +92,7 @@ impl Seen {
         let mut out = Vec::new();
         let released = self.exchanges.closed(&closed, &mut out);
         let lost = released.unpaired;
-        self.lost += u64::from(released.settled);
+        self.settled += u64::from(released.settled);
         self.took(out, lost)
     }
 
@@ -99,7 +100,7 @@ impl Seen {
         (self.taken, self.lost) = (self.taken + 1, self.lost + u64::from(lost));
         self.out.extend(out);
         let told: u64 = self.out.iter().map(|told| u64::from(told.records())).sum();
-        assert_eq!(self.taken, told + self.lost + self.exchanges.held());
+        assert_eq!(self.taken, told + self.lost + self.settled + self.exchanges.held());
         self
     }
 
@@ -149,6 +150,36 @@ fn an_upgrade_that_is_not_followed_ends_at_its_101() {
     assert_eq!(another.closed(CloseReason::Tunnel).lines(), ["1 /up 101 11-21"]);
 }
 
+/// An acknowledgement, `GOAWAY` of stream 0, and `RST_STREAM` with `CANCEL`.
+const ACK: &[u8] = b"\0\0\0\x04\x01\0\0\0\0";
+const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+const CANCEL_3: &[u8] = b"\0\0\x04\x03\0\0\0\0\x03\0\0\0\x08";
+
+#[test]
+fn a_connection_without_a_request_has_lost_none() {
+    let begun = || Seen::client().frames(Way::Sent, 0, SETTINGS).frames(Way::Received, 0, SETTINGS);
+    let idle = begun().frames(Way::Sent, 9, ACK).frames(Way::Sent, 18, GOAWAY);
+    let seen = idle.closed(CloseReason::Socket);
+    assert_eq!((seen.lines().len(), seen.lost, seen.settled), (0, 0, 6));
+    // The client's preface, and nothing else.
+    let seen = Seen::client().closed(CloseReason::Socket);
+    assert_eq!((seen.lines().len(), seen.lost, seen.settled), (0, 0, 2));
+    let mut seen = begun();
+    assert_eq!(seen.exchanges.finish(BootNanos(99), &mut seen.out).settled, 3);
+}
+
+#[test]
+fn a_call_that_is_cancelled_before_any_answer_is_told() {
+    let cancelled = |seen: Seen| {
+        let seen = seen.closed(CloseReason::Socket);
+        let [Told::Exchange(one)] = &seen.out[..] else { panic!("{:?}", seen.out) };
+        assert_eq!((one.ending, one.response, seen.lost), (Ending::Cancelled, None, 0));
+    };
+    let begun = || Seen::client().frames(Way::Sent, 0, SETTINGS);
+    cancelled(begun().frames(Way::Sent, 9, GET_3).frames(Way::Sent, 21, CANCEL_3));
+    cancelled(begun().frames(Way::Sent, 9, &[GET_3, CANCEL_3].concat()));
+}
+
 #[test]
 fn what_cannot_be_read_of_http2_is_counted() {
     // Field 62 is the first of a table of which nothing was seen.
@@ -158,5 +189,6 @@ fn what_cannot_be_read_of_http2_is_counted() {
     let losses = seen.exchanges.take_http2_counts().losses();
     let found: Vec<_> = losses.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(found, [("requests_unmatched", 1), ("fields_unknown", 1)]);
+    assert_eq!((seen.lost, seen.settled), (4, 0));
     assert_eq!(seen.exchanges.take_http2_counts(), Counts::default());
 }
