@@ -26,8 +26,9 @@ const REFLECTION: &str = "grpc-reflection-server";
 const GRPC_JS: &str = "@grpc/grpc-js/package.json";
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 6] = [
+    let tests: [(&str, &[&str], Body); 7] = [
         ("grpc_go_in_all_its_cases", &[INTEROP, "grpc-interop-client"], grpc_go),
+        ("grpc_go_cancelled_at_once", &[INTEROP, "grpc-interop-client"], grpc_go_cancelled),
         ("grpc_go_with_grpcio", &[INTEROP, PYTHON], grpcio),
         ("grpc_go_with_grpc_js", &[INTEROP, "node", GRPC_JS], grpc_js),
         ("grpc_reflection_with_grpcurl", &[REFLECTION, "grpcurl"], grpcurl),
@@ -102,13 +103,7 @@ fn grpc_go() -> anyhow::Result<()> {
         "unimplemented_method",
         "unimplemented_service",
     ];
-    let clients: Vec<_> = cases
-        .iter()
-        .map(|case| {
-            let (port, case) = (format!("--server_port={port}"), format!("--test_case={case}"));
-            words(&[&client, "--server_host=127.0.0.1", &port, &case])
-        })
-        .collect();
+    let clients: Vec<_> = cases.iter().map(|case| of_case(&client, port, case)).collect();
     let run = interop(port)?.play(&clients)?;
     check(
         &run,
@@ -125,11 +120,32 @@ fn grpc_go() -> anyhow::Result<()> {
             (2, "grpc.testing.TestService/UnaryCall UNKNOWN: 1/0"),
             (1, "grpc.testing.TestService/FullDuplexCall UNKNOWN: 1/0"),
             // The client cancels this one and waits for no status.
-            (1, "grpc.testing.TestService/FullDuplexCall -: 1/1"),
+            (1, "grpc.testing.TestService/FullDuplexCall CANCELLED: 1/1"),
             (1, "grpc.testing.TestService/UnimplementedCall UNIMPLEMENTED: 1/0"),
             (1, "grpc.testing.UnimplementedService/UnimplementedCall UNIMPLEMENTED: 1/0"),
         ],
     )
+}
+
+fn of_case(client: &str, port: u16, case: &str) -> Vec<String> {
+    let (port, case) = (format!("--server_port={port}"), format!("--test_case={case}"));
+    words(&[client, "--server_host=127.0.0.1", &port, &case])
+}
+
+/// By then its headers may have been sent, or not: what was not is no call, and nothing is lost of the
+/// connection. The server may not read what was, as the client goes away; or it may have answered.
+fn grpc_go_cancelled() -> anyhow::Result<()> {
+    let port = stage::free_port()?;
+    let client = need::program("grpc-interop-client")?;
+    let run = interop(port)?.play(&vec![of_case(&client, port, "cancel_after_begin"); 10])?;
+    let of = |kind| run.spans.iter().filter(move |span| is_kind(span, kind)).map(call);
+    let wanted = ["CANCELLED", "OK"]
+        .map(|status| format!("grpc.testing.TestService/StreamingInputCall {status}"));
+    let wrong: Vec<_> =
+        of("client").chain(of("server")).filter(|one| !wanted.contains(one)).collect();
+    ensure!(wrong.is_empty(), "{wrong:?}");
+    ensure!((1..=10).contains(&of("client").count()), "{}", run.stderr);
+    joined(&run, |span| span.name().to_owned())
 }
 
 fn interop<'a>(port: u16) -> anyhow::Result<Stage<'a>> {

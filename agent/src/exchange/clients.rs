@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Ends, Exchange, Peer};
-use crate::event::{BootNanos, Connection, Role};
+use crate::event::{BootNanos, Connection, ConnectionId, Role};
 
 /// Connections that are remembered; the oldest are forgotten first.
 const MAX_CLIENTS: usize = 32 * 1024;
@@ -55,17 +55,19 @@ impl Clients {
     /// Gives a server's exchange the client's, and likewise the one that a client's was made for.
     pub(super) fn join(&self, exchange: &mut Exchange) {
         if exchange.role == Role::Server {
-            exchange.peer = self.peer(exchange.ends, exchange.request_first);
+            exchange.peer = self.peer(exchange.ends, exchange.connection);
         }
         if let Some(cause) = &mut exchange.cause {
-            cause.peer = self.peer(cause.ends, cause.request_first);
+            cause.peer = self.peer(cause.ends, cause.connection);
         }
     }
 
-    fn peer(&self, ends: Option<Ends>, request_first: BootNanos) -> Option<Peer> {
+    /// At the other end of a server's connection. A client may be gone before its request is read, but
+    /// not before the connection was there.
+    fn peer(&self, ends: Option<Ends>, server: ConnectionId) -> Option<Peer> {
         let ends = ends?;
         let client = self.by_ends.get(&(ends.remote, ends.local))?;
-        let is_later = client.last.is_some_and(|last| last < request_first);
-        (!is_later).then_some(client.peer)
+        let is_another = client.last.is_some_and(|last| last.0 < server.since_ns);
+        (!is_another).then_some(client.peer)
     }
 }

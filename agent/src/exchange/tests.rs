@@ -204,6 +204,32 @@ fn a_connection_that_could_not_be_opened_is_told() {
     check(&[refused], &["refused 111"], 0);
 }
 
+/// The record, on a connection of another socket that was first seen at another time.
+fn on(mut record: Vec<u8>, since_ns: u64) -> Vec<u8> {
+    record[48..56].copy_from_slice(&8_u64.to_le_bytes());
+    record[56..64].copy_from_slice(&since_ns.to_le_bytes());
+    record
+}
+
+#[test]
+fn a_client_that_is_gone_before_it_is_read_is_that_of_a_connection_it_outlived() {
+    let is_joined = |since_ns| {
+        let records = [
+            client(),
+            // It moved its last byte at 350.
+            closed(0, 0),
+            on(announced(wire::Role::SERVER, 80, 40_000, 0), since_ns),
+            on(piece(0, 1, 0, 3, "GET /a HTTP/1.1\r\n\r\n", 500), since_ns),
+            on(piece(1, 1, 0, 3, "HTTP/1.1 204 X\r\n\r\n", 510), since_ns),
+        ];
+        let (told, _) = play(&mut Exchanges::default(), &records);
+        let [Told::Exchange(served)] = &told[..] else { panic!("{told:?}") };
+        served.peer.is_some()
+    };
+    assert!(is_joined(300));
+    assert!(!is_joined(360));
+}
+
 #[test]
 fn what_is_open_at_the_end_is_told_as_unseen() {
     let mut exchanges = Exchanges::default();
