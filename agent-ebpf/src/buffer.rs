@@ -6,7 +6,10 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
 use abi::settings::Offset;
 
-use crate::{kernel::Kernel, read::at_most};
+use crate::{
+    kernel::Kernel,
+    read::{Draft, at_most},
+};
 
 /// Of arch/x86/include/asm/ptrace.h: from here on the third and the second argument of a system call,
 /// the first, and its number.
@@ -46,8 +49,8 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// The `len` bytes behind `skip`. `None` where they do not lie in a buffer of the process.
     #[inline(always)]
-    pub(crate) fn of_current<K: Kernel>(len: u64, skip: u64) -> Option<Self> {
-        let [size, buffer, _, call] = K::registers().words::<4>(RDX);
+    pub(crate) fn of_current<K: Kernel>(draft: &Draft, len: u64, skip: u64) -> Option<Self> {
+        let [size, buffer, _, call] = draft.kernel_words(K::registers(), RDX);
         let left = len + skip;
         let one = Self { base: buffer, run_bytes: left, segment: 0, segments: 0, left, skip };
         let many = |segment: u64, count: u64| {

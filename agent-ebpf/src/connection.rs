@@ -282,8 +282,9 @@ impl Known {
         self.forget_if_over();
     }
 
-    /// Said only of one that was announced.
-    #[inline(always)]
+    /// Said only of one that was announced. A function to the kernel as well, so that what is on its
+    /// stack is not on that of who follows.
+    #[inline(never)]
     pub(crate) fn forget_if_over(self) {
         // SAFETY: as in `connected`.
         let is_over = unsafe { (*self.entry).is_over } != 0;

@@ -35,7 +35,12 @@ impl Traced for Admitted {}
 #[inline(always)]
 pub(crate) fn header(kind: Kind, len_bytes: u64) -> Header {
     // SAFETY: the helper takes nothing and reads a clock.
-    let time_ns = unsafe { bpf_ktime_get_boot_ns() };
+    header_at(kind, len_bytes, unsafe { bpf_ktime_get_boot_ns() })
+}
+
+/// The header of a record of `len_bytes` that happened then.
+#[inline(always)]
+pub(crate) fn header_at(kind: Kind, len_bytes: u64, time_ns: u64) -> Header {
     Header { kind, version: WIRE_VERSION, len_bytes: len_bytes as u32, time_ns }
 }
 

@@ -9,7 +9,7 @@ use abi::{
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::{
-    emit::{Emitted, emit_draft, header},
+    emit::{Emitted, emit_draft, header_at},
     message::{Direction, FIXED, Following, Next},
 };
 
@@ -55,7 +55,7 @@ impl Following {
         }
         self.draft.restart(FIXED + len);
         let record: &mut Frames = self.draft.fixed();
-        record.header = header(Kind::FRAMES, FIXED + len);
+        record.header = header_at(Kind::FRAMES, FIXED + len, walk.now_ns);
         record.process = self.task.process();
         record.owner = self.task.owner();
         record.connection = self.known.id();

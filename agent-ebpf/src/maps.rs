@@ -64,6 +64,8 @@ pub(crate) struct Scratch {
     pub(crate) len: u64,
     /// How far the bytes of one call were followed: here for the same reason.
     pub(crate) walk: Walk,
+    /// Of the current thread's registers.
+    pub(crate) words: [u64; 4],
     /// A connection on its way into `CONNECTIONS`: it is half a stack.
     pub(crate) fresh: Conn,
     pub(crate) bytes: [u8; SCRATCH_BYTES],

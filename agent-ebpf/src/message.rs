@@ -16,7 +16,7 @@ use crate::{
     admit::Admitted,
     buffer::Buffers,
     connection::Known,
-    emit::{Emitted, count, emit_draft, header, reserve, submit},
+    emit::{Emitted, count, emit_draft, header_at, reserve, submit},
     kernel::Kernel,
     read::Draft,
 };
@@ -61,6 +61,8 @@ pub(crate) struct Walk {
     pub(crate) _pad: u32,
     /// On which socket, for who cannot be told in another way.
     pub(crate) sock: u64,
+    /// When the bytes were moved.
+    pub(crate) now_ns: u64,
 }
 
 /// What becomes of a piece once it was looked at.
@@ -96,11 +98,14 @@ pub(crate) fn follow<K: Kernel>(
     direction: Direction,
     scratch: u32,
 ) {
-    let Some(buffers) = Buffers::of_current::<K>(len, skip) else {
+    let Some(draft) = Draft::new(scratch, FIXED as usize) else { return };
+    let Some(buffers) = Buffers::of_current::<K>(&draft, len, skip) else {
         // Moved without a buffer of the process (sendfile, splice, io_uring): only bodies may be.
         return unseen(known, len, direction);
     };
-    let Some(draft) = Draft::new(scratch, FIXED as usize) else { return };
+    // Before the stream is read: it would have to be kept on the stack over the call.
+    // SAFETY: the helper takes nothing and reads a clock.
+    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     let way = known.way(direction);
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     let stream = unsafe { (*way).stream };
@@ -115,6 +120,7 @@ pub(crate) fn follow<K: Kernel>(
         direction: direction as u32,
         _pad: 0,
         sock: 0,
+        now_ns,
     };
     // SAFETY: it points into this CPU's own scratch memory.
     unsafe { walk.write(fresh) };
@@ -123,28 +129,27 @@ pub(crate) fn follow<K: Kernel>(
     if following.walk().buffers.left() > 0 && following.walk().stream.phase != Phase::NEITHER {
         following.out_of_step();
     }
-    // SAFETY: the helper takes nothing and reads a clock.
-    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     unsafe { (*way).stream = following.walk().stream };
     // SAFETY: as above.
     unsafe { (*way).last_ns = now_ns };
 }
 
-/// Bytes that nobody can look at.
-#[inline(always)]
+/// Bytes that nobody can look at. A function to the kernel as well: its stack is not that of what
+/// follows.
+#[inline(never)]
 pub(crate) fn unseen(known: Known, len: u64, direction: Direction) {
     let way = known.way(direction);
     // SAFETY: it points into an entry that a look-up in this run of the program gave.
     let stream = unsafe { &mut (*way).stream };
+    // SAFETY: the helper takes nothing and reads a clock.
+    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     match stream.pass_hidden(len) {
-        Some(Step::MessageEnded) => emit_end(known, stream, direction as u32),
+        Some(Step::MessageEnded) => emit_end(known, stream, direction as u32, now_ns),
         Some(_) => {}
         None if known.is_announced() => known.end(closed::OUT_OF_STEP),
         None => known.set_state(state::NEITHER),
     }
-    // SAFETY: the helper takes nothing and reads a clock.
-    let now_ns = unsafe { bpf_ktime_get_boot_ns() };
     // SAFETY: as above.
     unsafe { (*way).last_ns = now_ns };
 }
@@ -181,7 +186,7 @@ impl Following {
             let (passed, step) = walk.stream.pass_over(run);
             walk.buffers.pass(passed);
             if step == Step::MessageEnded {
-                emit_end(self.known, &walk.stream, walk.direction);
+                emit_end(self.known, &walk.stream, walk.direction, walk.now_ns);
             }
         } else if phase == Phase::UNTIL_CLOSE {
             walk.stream.body_bytes += run;
@@ -271,7 +276,7 @@ impl Following {
             return Next::Stop;
         }
         if walk.step == Step::MessageEnded as u32 {
-            emit_end(self.known, &walk.stream, walk.direction);
+            emit_end(self.known, &walk.stream, walk.direction, walk.now_ns);
         }
         Next::More
     }
@@ -358,7 +363,7 @@ impl Following {
         self.draft.restart(FIXED + len);
         // A field at a time: the stacks of three functions have 512 bytes together.
         let record: &mut Head = self.draft.fixed();
-        record.header = header(Kind::HEAD, FIXED + len);
+        record.header = header_at(Kind::HEAD, FIXED + len, walk.now_ns);
         record.process = self.task.process();
         record.owner = self.task.owner();
         record.connection = self.known.id();
@@ -379,10 +384,10 @@ impl Following {
 }
 
 #[inline(always)]
-fn emit_end(known: Known, stream: &Stream, sent: u32) {
+fn emit_end(known: Known, stream: &Stream, sent: u32, now_ns: u64) {
     let Some(mut slot) = reserve::<End>(&known) else { return };
     slot.write(End {
-        header: header(Kind::END, size_of::<End>() as u64),
+        header: header_at(Kind::END, size_of::<End>() as u64, now_ns),
         connection: known.id(),
         sent,
         ordinal: stream.ordinal,

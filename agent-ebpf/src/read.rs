@@ -63,13 +63,6 @@ impl KernelPtr {
         value
     }
 
-    #[inline(always)]
-    pub(crate) fn words<const N: usize>(self, offset: Offset) -> [u64; N] {
-        let mut value = [0u64; N];
-        self.read(offset, value.as_mut_ptr().cast(), 8 * N as u32);
-        value
-    }
-
     /// What of it the kernel structure does not have reads as what lies behind it.
     #[inline(always)]
     pub(crate) fn bytes<const N: usize>(self, offset: Offset) -> [u8; N] {
@@ -136,6 +129,16 @@ impl Draft {
         let len = unsafe { &raw mut (*self.0).len };
         // SAFETY: as in `len`.
         unsafe { len.write_volatile(filled) };
+    }
+
+    /// Four words of kernel memory. Not on the stack, which is short: see `message.rs`.
+    #[inline(always)]
+    pub(crate) fn kernel_words(&self, from: KernelPtr, offset: Offset) -> [u64; 4] {
+        // SAFETY: as in `len`.
+        let words = unsafe { &raw mut (*self.0).words };
+        from.read(offset, words.cast(), 32);
+        // SAFETY: as in `len`; they are this CPU's own.
+        unsafe { words.read_volatile() }
     }
 
     #[inline(always)]
