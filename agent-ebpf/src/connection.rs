@@ -261,8 +261,8 @@ impl Known {
             error,
             connect_ns,
             connected_ns,
-            local: sock.bytes(if is_v6 { at.sock_local_v6 } else { at.sock_local_v4 }),
-            remote: sock.bytes(if is_v6 { at.sock_remote_v6 } else { at.sock_remote_v4 }),
+            local: sock.address(if is_v6 { at.sock_local_v6 } else { at.sock_local_v4 }),
+            remote: sock.address(if is_v6 { at.sock_remote_v6 } else { at.sock_remote_v4 }),
         });
         submit(slot);
         Emitted::Yes

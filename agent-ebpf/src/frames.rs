@@ -56,8 +56,8 @@ impl Following {
         self.draft.restart(FIXED + len);
         let record: &mut Frames = self.draft.fixed();
         record.header = header_at(Kind::FRAMES, FIXED + len, walk.now_ns);
-        record.process = self.task.process();
-        record.owner = self.task.owner();
+        record.process.set(self.task.process());
+        record.owner.set(self.task.owner());
         record.connection = self.known.id();
         record.offset = walk.stream.body_bytes;
         record.sent = walk.direction;

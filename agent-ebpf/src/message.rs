@@ -250,7 +250,7 @@ impl Following {
         }
         walk.step = step as u32;
         walk.taken = walk.scan.taken();
-        walk.scan = Scan::NONE;
+        walk.scan.close();
         Next::More
     }
 
@@ -364,8 +364,8 @@ impl Following {
         // A field at a time: the stacks of three functions have 512 bytes together.
         let record: &mut Head = self.draft.fixed();
         record.header = header_at(Kind::HEAD, FIXED + len, walk.now_ns);
-        record.process = self.task.process();
-        record.owner = self.task.owner();
+        record.process.set(self.task.process());
+        record.owner.set(self.task.owner());
         record.connection = self.known.id();
         record.tid = bpf_get_current_pid_tgid() as u32;
         record.sent = walk.direction;

@@ -63,12 +63,12 @@ impl KernelPtr {
         value
     }
 
-    /// What of it the kernel structure does not have reads as what lies behind it.
+    /// Sixteen bytes. What of them the kernel structure does not have reads as what lies behind it.
     #[inline(always)]
-    pub(crate) fn bytes<const N: usize>(self, offset: Offset) -> [u8; N] {
-        let mut value = [0u8; N];
-        self.read(offset, value.as_mut_ptr().cast(), N as u32);
-        value
+    pub(crate) fn address(self, offset: Offset) -> [u8; 16] {
+        // As words: to fill bytes with zeros is a call of a function, with a stack of its own.
+        let words = [self.u64(offset), self.at(offset).u64(Offset(8))];
+        zerocopy::transmute!(words)
     }
 
     #[inline(always)]

@@ -73,6 +73,13 @@ impl Scan {
         self.at >= self.end && matches!(self.pending, Pending::Nothing)
     }
 
+    /// There is no piece at hand any more. One number, for to write more zeros is a call of a function
+    /// in a probe.
+    #[inline(always)]
+    pub const fn close(&mut self) {
+        self.end = 0;
+    }
+
     /// How many bytes of the piece were taken.
     #[inline(always)]
     pub const fn taken(&self) -> u64 {
@@ -191,8 +198,13 @@ impl Stream {
         let (at, end) = (scan.line, scan.end);
         let is_long = self.carried == IS_LONG || end - at > CARRY_BYTES;
         let rest = if is_long { end - 16 } else { at + 24 };
-        let words = [at, at + 8, at + 16, rest, rest + 8];
-        self.carry = words.map(|at| piece.word(at));
+        self.carry = [
+            piece.word(at),
+            piece.word(at + 8),
+            piece.word(at + 16),
+            piece.word(rest),
+            piece.word(rest + 8),
+        ];
         self.carried = if is_long { IS_LONG } else { (end - at) as u32 };
     }
 }
