@@ -61,14 +61,15 @@ fn by_grpc() -> anyhow::Result<()> {
     )
 }
 
-/// What an exporter sends is a call like any other: a tonic client, and a grpc-go server.
+/// What an exporter sends is a call like any other, where it is kept: a tonic client, and a grpc-go
+/// server.
 fn grpc_is_seen() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let peer = Peer::start(folder.path())?;
     let (lynceus, url) = (binary().to_string_lossy().into_owned(), format!("http://{}", peer.grpc));
     let inner = [&lynceus, "run", "--capture", "off", "--otlp", &url, "--otlp-protocol", "grpc"];
     let command = [&inner[..], &["--", "/bin/true"]].concat();
-    let run = run_with(&[], &command, |_| {})?;
+    let run = run_with(&["--keep-instrumented"], &command, |_| {})?;
     run.is_whole()?;
     let call = run.span("opentelemetry.proto.collector.trace.v1.TraceService/Export")?;
     ensure!(call.string("rpc.system.name").as_deref() == Some("grpc"), "{call:?}");
