@@ -76,6 +76,7 @@ impl Probes {
     pub fn attach_requests(&mut self, capture: Capture) -> Result<Backend, LoadError> {
         let order = match capture {
             Capture::Only(backend) => vec![backend],
+            Capture::Auto if self.sockets.is_early => return Err(LoadError::Slow),
             Capture::Auto => {
                 Backend::ALL.into_iter().filter(|each| self.misses(*each).is_none()).collect()
             }

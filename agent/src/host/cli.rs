@@ -166,7 +166,7 @@ pub enum AttachOption {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CaptureOption {
     /// By the best of the following that the kernel takes and that misses nothing there; where there
-    /// is none requests are not seen, which is no error
+    /// is none, and before Linux 5.17, requests are not seen, which is no error
     Auto,
     /// By fexit on tcp_sendmsg and tcp_recvmsg, or it is an error
     Fentry,

@@ -52,6 +52,11 @@ pub enum LoadError {
     },
     #[error("running the program adopt in this process")]
     Adopt(#[source] ProgramError),
+    #[error(
+        "not attached: before Linux 5.17 the verifier takes a second or more for them \
+         (--capture fentry attaches them all the same)"
+    )]
+    Slow,
     #[error("detaching the probes")]
     Detach(#[source] ProgramError),
     #[error("the kernel side refused this process as the root of a trace")]
