@@ -1,8 +1,9 @@
 //! Nothing slips through: the equation, at numbers where it would show.
 
-use std::env;
-
-use agent_tests::{lynceus::run_with, need::trial};
+use agent_tests::{
+    lynceus::{is_emulated, run_with},
+    need::trial,
+};
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -19,9 +20,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// A virtual machine in software emulation runs a tenth of them.
-#[expect(clippy::disallowed_methods, reason = "tests read the environment where they need it")]
 pub(crate) fn scale() -> u32 {
-    if env::var("LYNCEUS_VM").is_ok() { 1_000 } else { 10_000 }
+    if is_emulated() { 1_000 } else { 10_000 }
 }
 
 fn many(mode: &str) -> anyhow::Result<()> {
