@@ -3,6 +3,8 @@
 
 #[path = "kernel/backends.rs"]
 mod backends;
+#[path = "kernel/budget.rs"]
+mod budget;
 #[path = "kernel/completeness.rs"]
 mod completeness;
 #[path = "kernel/context.rs"]

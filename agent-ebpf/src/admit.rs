@@ -7,11 +7,15 @@ use core::{
     ptr,
 };
 
-use abi::task::{Task, TaskId, Usage};
+use abi::{
+    budget::{Beyond, Budget, CLASSES},
+    task::{Task, TaskId, Usage},
+};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::{
     maps::TASKS,
+    message::Direction,
     read::{self, KernelPtr},
 };
 
@@ -87,6 +91,50 @@ impl Admitted {
         unsafe { (*self.entry).usage }
     }
 
+    /// A request begins that goes this way: whether it is told.
+    #[inline(always)]
+    pub(crate) fn allows(&self, direction: Direction, now_ns: u64) -> bool {
+        // SAFETY: as in `process`.
+        let budget = unsafe { &mut *self.budget() };
+        let is_allowed = budget.allows(now_ns, read::settings().requests_per_second);
+        if !is_allowed {
+            // SAFETY: as in `process`; there are two.
+            add_u32(unsafe { &raw mut (*self.budget()).beyond.ways[direction as usize].requests });
+        }
+        is_allowed
+    }
+
+    /// A request that is not told was answered.
+    #[inline(always)]
+    pub(crate) fn answered(&self, asked: Direction, status: u32) {
+        let class = (status / 100).wrapping_sub(1) as usize;
+        if class < CLASSES {
+            // SAFETY: as in `allows`, and there are as many classes.
+            add_u32(unsafe {
+                &raw mut (*self.budget()).beyond.ways[asked as usize].by_class[class]
+            });
+        }
+    }
+
+    /// Whether all requests of the process were told.
+    #[inline(always)]
+    pub(crate) fn has_told_all(&self) -> bool {
+        // SAFETY: as in `process`.
+        unsafe { (*self.budget()).beyond.is_empty() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn beyond(&self) -> Beyond {
+        // SAFETY: as in `process`.
+        unsafe { (*self.budget()).beyond }
+    }
+
+    #[inline(always)]
+    fn budget(&self) -> *mut Budget {
+        // SAFETY: as in `process`.
+        unsafe { &raw mut (*self.entry).budget }
+    }
+
     /// From here on the process owns what it does.
     #[inline(always)]
     pub(crate) fn own(&self) {
@@ -153,6 +201,13 @@ impl Admitted {
 pub(crate) fn add(to: *mut u64, term: u64) {
     // SAFETY: callers pass an aligned u64 of a live map entry that is only changed atomically.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(to, term) };
+}
+
+/// As [`add`], one.
+#[inline(always)]
+fn add_u32(to: *mut u32) {
+    // SAFETY: callers pass an aligned u32 of a live map entry.
+    unsafe { atomic_xadd::<u32, u32, { AtomicOrdering::Relaxed }>(to, 1) };
 }
 
 /// The identity of the process that `task` (its leader) is.

@@ -71,6 +71,7 @@ impl Known {
             connected_ns: 0,
             head_requests: 0,
             connect_requests: 0,
+            untold_requests: 0,
             role: Role::UNKNOWN,
             state: state::NEW,
             is_over: 0,
@@ -231,6 +232,21 @@ impl Known {
         unsafe { (*self.entry).head_requests = head };
         // SAFETY: as in `connected`.
         unsafe { (*self.entry).connect_requests = connect };
+    }
+
+    /// Whether the exchange with this number is beyond the budget.
+    #[inline(always)]
+    pub(crate) fn is_untold(self, ordinal: u32) -> bool {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).untold_requests >> (ordinal & 63) & 1 != 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_untold(self, ordinal: u32, is_untold: bool) {
+        let bit = 1u64 << (ordinal & 63);
+        // SAFETY: as in `connected`.
+        let untold = unsafe { &mut (*self.entry).untold_requests };
+        *untold = if is_untold { *untold | bit } else { *untold & !bit };
     }
 
     /// Tells who talks to whom.

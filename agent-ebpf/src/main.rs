@@ -33,6 +33,8 @@ mod frames;
 #[cfg(target_arch = "bpf")]
 mod function;
 #[cfg(target_arch = "bpf")]
+mod heads;
+#[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod kprobe;

@@ -11,6 +11,7 @@
 //! of one CPU stand at that point at one time; that is counted.
 
 use abi::{
+    budget::Budget,
     header::Kind,
     loss::Count,
     process::{
@@ -99,6 +100,7 @@ fn adopt(ctx: RawTracePointContext) -> i32 {
         exec_id: 0,
         threads: 1 << 32,
         usage: Usage::default(),
+        budget: Budget::NEW,
     };
     i32::from(TASKS.insert(pid, task, u64::from(BPF_ANY)).is_err())
 }
@@ -129,6 +131,7 @@ fn forked<C: Copies>(_ctx: &impl EbpfContext, child: KernelPtr) -> i32 {
         exec_id: child.u64(at.task_exec_id),
         threads: 1,
         usage: Usage::default(),
+        budget: Budget::NEW,
     };
     // An entry under this id is of a process that ended unseen: the new one takes its place.
     if birth == Birth::NoRoom {
@@ -293,7 +296,7 @@ fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
     }
     // Once it is evicted another process may get the entry.
     let (process, owner, parent) = (task.process(), task.owner(), task.parent());
-    let (execs, used) = (task.execs(), task.usage());
+    let (execs, used, beyond) = (task.execs(), task.usage(), task.beyond());
     if !task.evict() {
         return 0;
     }
@@ -311,6 +314,7 @@ fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
         peak_rss_pages: signal.u64(at.signal_maxrss),
         execs,
         usage: used,
+        beyond,
         comm: comm(),
     });
     submit(slot);

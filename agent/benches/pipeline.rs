@@ -48,6 +48,7 @@ fn line(records: &[&[u8]], mut deliver: impl FnMut(Vec<CleanSpan>) -> usize) -> 
         sampler: Sampler::default(),
         allow: AllowList::default(),
         instrumented: Instrumented::default(),
+        requests_per_second: 0,
     });
     let (mut spans, mut delivered) = (Vec::new(), 0);
     for record in records {

@@ -114,6 +114,7 @@ fn exit<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         peak_rss_pages: fixed.peak_rss_pages,
         execs: fixed.execs,
         usage: fixed.usage,
+        beyond: fixed.beyond,
         comm: Comm(fixed.comm),
     }))
 }
@@ -163,6 +164,7 @@ fn head<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         bytes,
         head_ended: fixed.flags & wire_socket::flag::HEAD_ENDED != 0,
         message_ended: fixed.flags & wire_socket::flag::MESSAGE_ENDED != 0,
+        has_untold: fixed.flags & wire_socket::flag::UNTOLD != 0,
         ordinal: fixed.ordinal,
     }))
 }
@@ -255,7 +257,7 @@ mod tests {
         };
         check(0, 99, DecodeError::Kind(99));
         check(2, 9, DecodeError::Version(9));
-        check(5, 1, DecodeError::Short);
+        check(5, 2, DecodeError::Short);
         check(0, 2, DecodeError::Long);
     }
 }

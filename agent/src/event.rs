@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashSet, net::SocketAddr};
 
 pub use abi::{
+    budget::Beyond,
     socket::ConnectionId,
     task::{TaskId, Usage},
 };
@@ -75,6 +76,8 @@ pub struct Exit {
     pub peak_rss_pages: u64,
     pub execs: u64,
     pub usage: Usage,
+    /// Its requests that have no span.
+    pub beyond: Beyond,
     pub comm: Comm,
 }
 
@@ -122,6 +125,8 @@ pub struct Head<'a> {
     pub bytes: &'a [u8],
     pub head_ended: bool,
     pub message_ended: bool,
+    /// Not all requests of the process before were told.
+    pub has_untold: bool,
     pub ordinal: u32,
 }
 
@@ -176,6 +181,8 @@ pub struct Left {
     pub running: HashSet<TaskId>,
     /// Those of them that never executed anything.
     pub forks: Vec<Fork>,
+    /// Requests without a span, of whom.
+    pub beyond: Vec<(TaskId, Beyond)>,
 }
 
 /// A process that runs and never executed anything.

@@ -1,6 +1,6 @@
 //! The ledger: received = exported + held + lost(reason), in records of the kernel.
 
-use crate::protocol::http2;
+use crate::{event::Beyond, protocol::http2};
 
 /// Every way in which a record can fail to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,10 +29,12 @@ pub enum Loss {
     Instrumented,
     /// The sampler said no.
     SampledOut,
+    /// A request beyond those that a process gets spans for in one second.
+    OverBudget,
 }
 
 impl Loss {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RingFull,
         Self::TasksFull,
         Self::Missed,
@@ -45,6 +47,7 @@ impl Loss {
         Self::Unpaired,
         Self::Instrumented,
         Self::SampledOut,
+        Self::OverBudget,
     ];
 
     /// As metrics and the last line of `run` name it.
@@ -62,6 +65,7 @@ impl Loss {
             Self::Unpaired => "unpaired",
             Self::Instrumented => "instrumented",
             Self::SampledOut => "sampled_out",
+            Self::OverBudget => "over_budget",
         }
     }
 }
@@ -75,6 +79,9 @@ pub struct Ledger {
     lost: [u64; Loss::ALL.len()],
     /// Trace contexts in an environment that were no valid context: ignored, and no record lost.
     pub malformed_contexts: u64,
+    /// Requests without a span, because their process made or served more in one second than get one.
+    /// Of most the kernel side made no record.
+    pub requests_beyond: u64,
     /// Of the frames in records that arrived: what could not be used, and why.
     pub http2: http2::Counts,
 }
@@ -90,6 +97,12 @@ impl Ledger {
     pub fn lose_in_kernel(&mut self, reason: Loss, records: u64) {
         self.received = self.received.saturating_add(records);
         self.lose(reason, records);
+    }
+
+    /// Requests of a process that have no span.
+    pub fn go_beyond(&mut self, beyond: &Beyond) {
+        let requests = beyond.ways.iter().map(|way| u64::from(way.requests)).sum();
+        self.requests_beyond = self.requests_beyond.saturating_add(requests);
     }
 
     pub fn lost(&self, reason: Loss) -> u64 {

@@ -26,6 +26,8 @@ pub struct Config {
     pub sampler: Sampler,
     pub allow: AllowList,
     pub instrumented: Instrumented,
+    /// Of a process, that get a span; 0 for all.
+    pub requests_per_second: u32,
 }
 
 /// What becomes of a client's request that already carries a trace context, and of all requests of a
@@ -55,7 +57,7 @@ impl Pipeline {
     pub fn new(config: Config) -> Self {
         Self {
             gather: Gather::default(),
-            exchanges: Exchanges::default(),
+            exchanges: Exchanges::new(config.requests_per_second),
             told: Vec::new(),
             instrumented: config.instrumented,
             correlator: Correlator::new(config.boot_id, config.root),
@@ -83,7 +85,7 @@ impl Pipeline {
                 return self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
             }
             Event::Exec(exec) => return self.exec(exec),
-            Event::Exit(exit) => return self.exit(&exit, out),
+            Event::Exit(exit) => return self.exit(exit, out),
             Event::Connection(connection) => self.exchanges.connection(&connection, &mut self.told),
             Event::Head(head) => self.exchanges.head(&head, &mut self.told),
             Event::Frames(frames) => self.exchanges.frames(&frames, &mut self.told),
@@ -104,11 +106,13 @@ impl Pipeline {
         self.ledger.lose(Loss::TableFull, u64::from(refused));
     }
 
-    fn exit(&mut self, exit: &Exit, out: &mut Vec<CleanSpan>) {
+    fn exit(&mut self, mut exit: Exit, out: &mut Vec<CleanSpan>) {
         let orphaned = self.gather.exit(exit.process).0;
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
-        let placement = self.correlator.exit(exit);
-        if let Some(span) = self.assembler.exit(exit, placement) {
+        exit.beyond.add(&self.exchanges.exit(exit.process));
+        self.ledger.go_beyond(&exit.beyond);
+        let placement = self.correlator.exit(&exit);
+        if let Some(span) = self.assembler.exit(&exit, placement) {
             self.complete(span, out);
         }
     }
@@ -119,6 +123,7 @@ impl Pipeline {
         self.ledger.exported += u64::from(released.settled);
         self.ledger.lose(Loss::Unpaired, u64::from(released.unpaired));
         self.ledger.lose(Loss::TableFull, u64::from(released.refused));
+        self.ledger.lose(Loss::OverBudget, u64::from(released.over_budget));
         let mut told = std::mem::take(&mut self.told);
         for told in told.drain(..) {
             match told {
@@ -181,6 +186,10 @@ impl Pipeline {
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
         let released = self.exchanges.finish(now, &mut self.told);
         self.told(released, out);
+        for (owner, beyond) in left.beyond.iter().copied().chain(self.exchanges.beyond()) {
+            self.ledger.go_beyond(&beyond);
+            self.assembler.beyond(owner, &beyond);
+        }
         for fork in &left.forks {
             let placement = self.correlator.fork(fork);
             if let Some(span) = self.assembler.fork(fork, placement, now) {
@@ -250,6 +259,7 @@ mod tests {
             sampler: Sampler::parse(sampler, None).unwrap(),
             allow: AllowList::default(),
             instrumented: Instrumented::default(),
+            requests_per_second: 0,
         })
     }
 
@@ -322,6 +332,7 @@ mod tests {
         let left = Left {
             running: [task(10), task(11), task(12)].into(),
             forks: vec![fork(11, 10), fork(12, 9)],
+            beyond: Vec::new(),
         };
         pipeline.finish(BootNanos(99_000), &left, &mut out);
         let names: Vec<_> = out.iter().map(|span| span.span().name.as_str()).collect();

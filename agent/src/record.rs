@@ -25,6 +25,7 @@ pub fn records(recording: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub(crate) mod tests {
     use abi::{
         WIRE_VERSION,
+        budget::Beyond,
         header::{Header, Kind},
         process::{Chunk, Exec, Exit, Part},
         task::{TaskId, Usage},
@@ -115,6 +116,7 @@ pub(crate) mod tests {
             peak_rss_pages: 10,
             execs: u64::from(pid == owner),
             usage: Usage { runtime_ns: 1000, ..Usage::default() },
+            beyond: Beyond::default(),
             comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
         };
         fixed.as_bytes().to_vec()

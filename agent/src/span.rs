@@ -73,6 +73,10 @@ pub mod key {
 
     /// Span event: the process executed a program. There only where it executed several.
     pub const EVENT_EXEC: &str = "process.exec";
+    /// Span event: more requests in one second than get a span; how many, each way, by status.
+    pub const EVENT_BEYOND: &str = "lynceus.requests.over_budget";
+    /// Followed by `client` or `server`, and what is counted.
+    pub const REQUESTS_PREFIX: &str = "lynceus.requests.";
     /// Span event: a fork without an exec did not end well.
     pub const EVENT_FORK_EXIT: &str = "process.fork.exit";
 }

@@ -55,7 +55,12 @@ fn check(nginx: &Nginx, mut load: Command) -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     let (out, said) = (folder.path().join("out.jsonl"), folder.path().join("stderr"));
     let mut lynceus = Command::new(binary());
-    lynceus.args(["run", "--strict"]).args(AS_ROOT).arg("--out").arg(&out).arg("--");
+    lynceus
+        .args(["run", "--strict", "--requests-per-second", "0"])
+        .args(AS_ROOT)
+        .arg("--out")
+        .arg(&out)
+        .arg("--");
     lynceus.args(&nginx.command);
     lynceus.stderr(fs::File::create(&said)?);
     // nginx ends when what is open was answered and logged. lynceus passes the signal on.

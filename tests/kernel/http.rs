@@ -16,15 +16,15 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::{
-    backends, completeness, grpc_programs, http_causes, http_clients, http_early, http_programs,
-    http2, peer,
+    backends, budget, completeness, grpc_programs, http_causes, http_clients, http_early,
+    http_programs, http2, peer,
 };
 
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests: [(&str, &[&str], Body); 28] = [
-        ("http_between_threads_is_complete", &[], || between_threads(&[])),
+        ("http_between_threads_is_complete", &[], || between_threads(&["--capture", "auto"])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
         ("http_bodies_of_curl", &["curl", "python3"], http_clients::curl_bodies),
@@ -59,6 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         None => trial(name, programs, body),
         Some(lack) => lacking(name, lack),
     })
+    .chain(budget::trials(lack.as_deref()))
     .chain(http_programs::trials(lack.as_deref()))
     .chain(grpc_programs::trials(lack.as_deref()))
     .collect()

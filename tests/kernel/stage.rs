@@ -41,6 +41,18 @@ pub(crate) struct Stage<'a> {
 impl Stage<'_> {
     /// Traces the server while the clients ask it. All that is started ends, and nothing is lost.
     pub(crate) fn play(&self, clients: &[Vec<String>]) -> anyhow::Result<Run> {
+        let run = self.play_with(&[], clients)?;
+        let said = || format!("{}\n{}", String::from_utf8_lossy(&run.output.stdout), run.stderr);
+        run.is_whole().with_context(said)?;
+        Ok(run)
+    }
+
+    /// With these options, of which some leave things out.
+    pub(crate) fn play_with(
+        &self,
+        options: &[&str],
+        clients: &[Vec<String>],
+    ) -> anyhow::Result<Run> {
         let port = self.port.to_string();
         let mut words = vec![port.as_str()];
         words.extend(self.server.iter().map(String::as_str));
@@ -48,12 +60,12 @@ impl Stage<'_> {
             words.push(NEXT);
             words.extend(client.iter().map(String::as_str));
         }
-        let run = run_with(&AS_ROOT, &peer::command("stage", &words), |lynceus| {
+        let options = [&AS_ROOT, options].concat();
+        let run = run_with(&options, &peer::command("stage", &words), |lynceus| {
             lynceus.envs(self.variables.iter().map(|(name, value)| (name, value)));
         })?;
         let said = || format!("{}\n{}", String::from_utf8_lossy(&run.output.stdout), run.stderr);
         ensure!(run.code() == Some(0), "{:?}: {}", run.code(), said());
-        run.is_whole().with_context(said)?;
         Ok(run)
     }
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod budget;
 pub mod header;
 pub mod http1;
 pub mod http2;
@@ -18,4 +19,4 @@ pub mod socket;
 pub mod task;
 
 /// Changes with every change of a record or of the settings. A recording carries it.
-pub const WIRE_VERSION: u16 = 2;
+pub const WIRE_VERSION: u16 = 3;

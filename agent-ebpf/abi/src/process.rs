@@ -3,6 +3,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
+    budget::Beyond,
     header::Header,
     task::{TaskId, Usage},
 };
@@ -117,10 +118,12 @@ pub struct Exit {
     pub execs: u64,
     /// What all its threads used.
     pub usage: Usage,
+    /// Its requests that have no span.
+    pub beyond: Beyond,
     /// Name of the task, NUL-padded.
     pub comm: [u8; 16],
 }
 
 const _: () = assert!(size_of::<Exec>() == 120);
 const _: () = assert!(size_of::<Chunk>() == 48);
-const _: () = assert!(size_of::<Exit>() == 200);
+const _: () = assert!(size_of::<Exit>() == 256);

@@ -113,6 +113,8 @@ pub struct Settings {
     pub stack_bytes: u32,
     /// The first of two entries of `SCRATCH` that the programs on functions have to themselves.
     pub function_scratch: u32,
+    /// Requests of a process that get a span in one second; 0 for all.
+    pub requests_per_second: u32,
 }
 
 impl Settings {
@@ -123,6 +125,7 @@ impl Settings {
         wake_at_bytes: 0,
         stack_bytes: 0,
         function_scratch: 0,
+        requests_per_second: 0,
     };
 }
 

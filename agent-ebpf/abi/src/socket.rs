@@ -101,6 +101,8 @@ pub mod flag {
     pub const MESSAGE_ENDED: u32 = 1 << 1;
     /// The bytes were more than a head may have; the rest was passed over.
     pub const CUT: u32 = 1 << 2;
+    /// Of the requests of the process before, received or sent, some were not told.
+    pub const UNTOLD: u32 = 1 << 3;
 }
 
 /// Frames of HTTP/2 as they came, in whole or in part. Followed by `frames_len` bytes.
@@ -203,6 +205,8 @@ pub struct Conn {
     pub head_requests: u64,
     /// Requests whose method is CONNECT, likewise.
     pub connect_requests: u64,
+    /// Requests that are not told, likewise; their responses are not either.
+    pub untold_requests: u64,
     /// Who sends requests.
     pub role: Role,
     /// See [`state`].
@@ -232,4 +236,4 @@ const _: () = assert!(size_of::<Head>() == 88);
 const _: () = assert!(size_of::<Frames>() == 88);
 const _: () = assert!(size_of::<End>() == 48);
 const _: () = assert!(size_of::<Closed>() == 64);
-const _: () = assert!(size_of::<Conn>() == 296);
+const _: () = assert!(size_of::<Conn>() == 304);

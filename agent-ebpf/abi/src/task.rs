@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::budget::Budget;
+
 /// A process for ever: its id may be used again, together with its start time it is not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -80,8 +82,10 @@ pub struct Task {
     pub threads: u64,
     /// What its ended threads used.
     pub usage: Usage,
+    /// Its requests.
+    pub budget: Budget,
 }
 
 const _: () = assert!(size_of::<TaskId>() == 16);
 const _: () = assert!(size_of::<Usage>() == 96);
-const _: () = assert!(size_of::<Task>() == 168);
+const _: () = assert!(size_of::<Task>() == 232);

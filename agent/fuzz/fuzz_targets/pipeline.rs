@@ -22,6 +22,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         sampler: Sampler::default(),
         allow: AllowList(vec!["STAGE".to_owned()]),
         instrumented: Instrumented::Keep,
+        requests_per_second: 3,
     });
     let mut out = Vec::new();
     for each in record::records(bytes) {

@@ -1,5 +1,6 @@
 //! Placed events -> spans, when they are complete.
 
+mod beyond;
 mod exchange;
 mod process;
 mod rpc;
@@ -11,7 +12,7 @@ use crate::{
     clock::Clock,
     correlate::Placement,
     environ::Environ,
-    event::{BootNanos, Connection, Exec, Exit, Fork, TaskId},
+    event::{Beyond, BootNanos, Connection, Exec, Exit, Fork, TaskId},
     exchange::Exchange,
     span::Span,
 };
@@ -73,6 +74,13 @@ impl Assembler {
         };
         self.held = self.held.saturating_sub(u64::from(open.records()));
         Some(open.ended(exit, &self.machine))
+    }
+
+    /// Requests of a process of this owner have no span.
+    pub fn beyond(&mut self, owner: TaskId, beyond: &Beyond) {
+        if let Some(open) = self.open.get_mut(&owner) {
+            open.beyond(beyond);
+        }
     }
 
     /// The span of a fork that still runs at the end; `None` if it belongs to an owner that does.

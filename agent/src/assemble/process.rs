@@ -2,11 +2,11 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use super::Machine;
+use super::{Machine, beyond};
 use crate::{
     correlate::Placement,
     environ::Environ,
-    event::{BootNanos, Exec, Exit, Fork, TaskId, Usage},
+    event::{Beyond, BootNanos, Exec, Exit, Fork, TaskId, Usage},
     signal,
     span::{Attribute, Span, SpanEvent, SpanKind, Status, UnixNanos, key},
 };
@@ -27,6 +27,7 @@ pub(super) struct Open {
     dropped_moments: u32,
     forks: u64,
     forks_cpu_ns: u64,
+    beyond: Beyond,
     records: u32,
 }
 
@@ -56,6 +57,7 @@ impl Open {
             dropped_moments: 0,
             forks: 0,
             forks_cpu_ns: 0,
+            beyond: Beyond::default(),
             records: exec.records,
         }
     }
@@ -86,11 +88,16 @@ impl Open {
         self.forks += 1;
         self.forks_cpu_ns = self.forks_cpu_ns.saturating_add(exit.usage.runtime_ns);
         self.records = self.records.saturating_add(1);
+        self.beyond(&exit.beyond);
         if exit.wait_status.shell_code() != 0 {
             let mut attributes = vec![Attribute::new(key::PROCESS_PID, exit.process.pid)];
             attributes.extend(ending(exit));
             self.happened(Moment { name: key::EVENT_FORK_EXIT, time: exit.time, attributes });
         }
+    }
+
+    pub(super) fn beyond(&mut self, more: &Beyond) {
+        self.beyond.add(more);
     }
 
     fn happened(&mut self, moment: Moment) {
@@ -101,8 +108,9 @@ impl Open {
         }
     }
 
-    pub(super) fn ended(self, exit: &Exit, machine: &Machine) -> Span {
+    pub(super) fn ended(mut self, exit: &Exit, machine: &Machine) -> Span {
         let status = status(exit);
+        self.beyond(&exit.beyond);
         let mut span = self.span(exit.time, machine);
         span.status = status;
         span.attributes.extend(ending(exit));
@@ -139,9 +147,10 @@ impl Open {
             time: machine.clock.unix(moment.time),
             attributes: moment.attributes,
         };
+        let beyond = beyond::event(&self.beyond, machine);
         Span {
             attributes,
-            events: self.moments.into_iter().map(event).collect(),
+            events: self.moments.into_iter().map(event).chain(beyond).collect(),
             dropped_events: self.dropped_moments,
             records: self.records,
             ..bare(self.program.name, self.placement, self.start, end, machine)
@@ -228,7 +237,13 @@ pub(super) fn without_exec(exit: &Exit, placement: Placement, machine: &Machine)
     attributes.extend(ending(exit));
     attributes.extend(used(exit, machine));
     let start = BootNanos(exit.process.start_ns);
-    Span { attributes, status: status(exit), ..bare(name, placement, start, exit.time, machine) }
+    let events = beyond::event(&exit.beyond, machine).into_iter().collect();
+    Span {
+        attributes,
+        events,
+        status: status(exit),
+        ..bare(name, placement, start, exit.time, machine)
+    }
 }
 
 pub(super) fn bare(

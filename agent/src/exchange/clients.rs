@@ -8,8 +8,11 @@ use std::{
     net::SocketAddr,
 };
 
-use super::{Ends, Exchange, Peer};
-use crate::event::{BootNanos, Connection, ConnectionId, Role};
+use super::{Ends, Exchange, Peer, budget::Budgets};
+use crate::{
+    event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId},
+    protocol::Version,
+};
 
 /// Connections that are remembered; the oldest are forgotten first.
 const MAX_CLIENTS: usize = 32 * 1024;
@@ -22,6 +25,32 @@ struct Client {
     peer: Peer,
     /// When it moved its last byte, where it is closed: another may have its port since.
     last: Option<BootNanos>,
+    /// Who asked last.
+    process: TaskId,
+    asked: Asked,
+}
+
+/// Which requests of HTTP/1 were told.
+#[derive(Debug, Default)]
+struct Asked {
+    /// The number of the last.
+    latest: u32,
+    /// A bit each: the lowest is that of the last.
+    told: u64,
+}
+
+impl Asked {
+    fn insert(&mut self, ordinal: u32) {
+        let ahead = ordinal.wrapping_sub(self.latest);
+        self.told = self.told.checked_shl(ahead).unwrap_or_default() | 1;
+        self.latest = ordinal;
+    }
+
+    /// `None` where it is not known yet.
+    fn contains(&self, ordinal: u32) -> Option<bool> {
+        let behind = self.latest.checked_sub(ordinal)?;
+        Some(self.told.checked_shr(behind).unwrap_or_default() & 1 != 0)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -35,13 +64,24 @@ impl Clients {
     pub(super) fn insert(&mut self, connection: &Connection) {
         let pair = (connection.local, connection.remote);
         let peer = Peer { owner: connection.owner, connection: connection.connection };
-        if self.by_ends.insert(pair, Client { peer, last: None }).is_none() {
+        let (process, asked) = (connection.process, Asked::default());
+        let client = Client { peer, last: None, process, asked };
+        if self.by_ends.insert(pair, client).is_none() {
             self.order.push_back(pair);
         }
         if self.order.len() > MAX_CLIENTS
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_ends.remove(&oldest);
+        }
+    }
+
+    /// The head of a request is complete.
+    pub(super) fn asks(&mut self, connection: &Connection, head: &Head<'_>) {
+        let client = self.by_ends.get_mut(&(connection.local, connection.remote));
+        if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
+            client.process = head.process;
+            client.asked.insert(head.ordinal);
         }
     }
 
@@ -52,22 +92,60 @@ impl Clients {
         }
     }
 
-    /// Gives a server's exchange the client's, and likewise the one that a client's was made for.
-    pub(super) fn join(&self, exchange: &mut Exchange) {
+    /// Gives a server's exchange the client's, and likewise the one that a client's was made for: where
+    /// those are told.
+    pub(super) fn join(&self, exchange: &mut Exchange, budgets: &Budgets) {
+        let peer = |ends, server, ordinal, at| {
+            let client = self.client(ends, server)?;
+            // Of HTTP/2 it is not decided yet.
+            let is_told = exchange.version == Version::Http2 || client.tells(ordinal, at, budgets);
+            is_told.then_some(client.peer)
+        };
+        let Exchange { ends, connection, ordinal, request_first, .. } = *exchange;
         if exchange.role == Role::Server {
-            exchange.peer = self.peer(exchange.ends, exchange.connection);
+            exchange.peer = peer(ends, connection, ordinal, request_first);
         }
         if let Some(cause) = &mut exchange.cause {
-            cause.peer = self.peer(cause.ends, cause.connection);
+            cause.peer = peer(cause.ends, cause.connection, cause.ordinal, cause.request_first);
         }
     }
 
     /// At the other end of a server's connection. A client may be gone before its request is read, but
     /// not before the connection was there.
-    fn peer(&self, ends: Option<Ends>, server: ConnectionId) -> Option<Peer> {
+    fn client(&self, ends: Option<Ends>, server: ConnectionId) -> Option<&Client> {
         let ends = ends?;
         let client = self.by_ends.get(&(ends.remote, ends.local))?;
         let is_another = client.last.is_some_and(|last| last.0 < server.since_ns);
-        (!is_another).then_some(client.peer)
+        (!is_another).then_some(client)
+    }
+}
+
+impl Client {
+    /// Whether the request with this number, which was read then, is told or will be.
+    fn tells(&self, ordinal: u64, at: BootNanos, budgets: &Budgets) -> bool {
+        let known = u32::try_from(ordinal).ok().and_then(|ordinal| self.asked.contains(ordinal));
+        !budgets.is_limited() || known.unwrap_or_else(|| budgets.is_left(self.process, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_last_requests_is_known_which_were_told() {
+        let mut asked = Asked::default();
+        let check = |asked: &Asked, ordinal, expected| {
+            assert_eq!(asked.contains(ordinal), expected, "{ordinal} of {asked:?}");
+        };
+        check(&asked, 1, None);
+        for ordinal in [1, 2, 5] {
+            asked.insert(ordinal);
+        }
+        let expected = [Some(true), Some(true), Some(false), Some(false), Some(true), None];
+        (1..).zip(expected).for_each(|(ordinal, expected)| check(&asked, ordinal, expected));
+        asked.insert(500);
+        check(&asked, 5, Some(false));
+        check(&asked, 500, Some(true));
     }
 }

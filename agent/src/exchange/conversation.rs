@@ -101,6 +101,12 @@ impl Conversation {
         Released::default()
     }
 
+    /// Whether what this head ends is a request.
+    pub(super) fn asked_last(&self, head: &Head<'_>) -> bool {
+        let last = self.waiting.last();
+        last.is_some_and(|open| open.request_way == head.way && open.ordinal == head.ordinal)
+    }
+
     /// The request that a response with this number answers. Those before it are never answered.
     fn waiting_for(&mut self, ordinal: u32, is_interim: bool) -> Option<&mut Open> {
         // The number of an interim response is that of the final one before it.
@@ -248,7 +254,7 @@ impl Conversation {
         // Of HTTP/2 there may be nothing but what the connection needs itself: no exchange is lost then.
         let has_losses = self.has_losses || torn > 0;
         if self.exchanges > 0 || !has_losses {
-            Released { settled: left, unpaired: torn, refused: 0 }
+            Released { settled: left, unpaired: torn, ..Released::default() }
         } else {
             Released { unpaired: left + torn, ..Released::default() }
         }

@@ -3,6 +3,7 @@
 //! A request without a response, and a response without a request, are what they are: nothing is
 //! invented to go with them.
 
+mod budget;
 #[cfg(test)]
 mod causes;
 mod clients;
@@ -23,6 +24,7 @@ use std::{collections::HashMap, net::SocketAddr};
 
 pub use self::threads::Cause;
 use self::{
+    budget::Budgets,
     clients::Clients,
     conversation::{Conversation, Ended},
     late::Late,
@@ -30,8 +32,8 @@ use self::{
 };
 use crate::{
     event::{
-        BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head, Role,
-        TaskId, Way,
+        Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head,
+        Role, TaskId, Way,
     },
     protocol::{Grpc, RequestHead, ResponseHead, Version, http2},
 };
@@ -129,6 +131,8 @@ pub struct Released {
     pub unpaired: u32,
     /// There was no room for them.
     pub refused: u32,
+    /// They are of requests beyond those that are told in one second.
+    pub over_budget: u32,
 }
 
 #[derive(Debug, Default)]
@@ -137,20 +141,32 @@ pub struct Exchanges {
     late: Late,
     clients: Clients,
     threads: Threads,
+    budgets: Budgets,
     http2: http2::Counts,
     held: u64,
 }
 
 impl Exchanges {
+    /// So many requests of a process are told in one second; 0 for all.
+    pub fn new(requests_per_second: u32) -> Self {
+        Self { budgets: Budgets::new(requests_per_second), ..Self::default() }
+    }
+
     /// A process begins another program.
     pub fn exec(&mut self, exec: &Exec<'_>) {
         self.threads.exec(exec);
     }
 
+    /// A process ended: its requests that were not told, of those that this could tell.
+    pub fn exit(&mut self, process: TaskId) -> Beyond {
+        self.budgets.take(process)
+    }
+
     pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
         if connection.error != 0 {
+            self.held += 1;
             out.push(Told::Refused(*connection));
-            return Released::default();
+            return self.release(out, Released::default());
         }
         let Some(conversation) = room(&mut self.conversations, connection.connection) else {
             return Released { refused: 1, ..Released::default() };
@@ -169,6 +185,9 @@ impl Exchanges {
             self.threads.interleaves(head.owner);
             return Released { refused: 1, ..Released::default() };
         };
+        if head.has_untold {
+            self.threads.interleaves(head.owner);
+        }
         conversation.begins(head.way, out);
         let piece = match head.way {
             Way::Received => &mut conversation.received,
@@ -181,6 +200,12 @@ impl Exchanges {
             let whole = conversation.whole(&mut self.threads, head, piece);
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;
+            if conversation.asked_last(head) {
+                self.budgets.begins(head.process, head.owner, head.time);
+                if let Some(client) = conversation.announced.filter(|_| head.way == Way::Sent) {
+                    self.clients.asks(&client, head);
+                }
+            }
         }
         conversation.has_losses |= released.unpaired > 0;
         if head.message_ended {
@@ -269,7 +294,7 @@ impl Exchanges {
             released.settled += one.settled;
             released.unpaired += one.unpaired;
         }
-        self.place(out);
+        released.over_budget = self.place(out);
         self.held = 0;
         released
     }
@@ -284,6 +309,11 @@ impl Exchanges {
         conversation.close_frames(closed, out);
         self.http2 += conversation.take_counts();
         conversation.close(closed, ending, out)
+    }
+
+    /// Nothing comes any more: whose requests were not told, of those that still run.
+    pub fn beyond(&mut self) -> impl Iterator<Item = (TaskId, Beyond)> {
+        self.budgets.drain()
     }
 
     pub fn held(&self) -> u64 {
@@ -305,22 +335,30 @@ impl Exchanges {
     }
 
     /// Keeps the account of what is held. `told` is what came with the one record at hand.
-    fn release(&mut self, told: &mut [Told], released: Released) -> Released {
-        self.place(told);
+    fn release(&mut self, told: &mut Vec<Told>, mut released: Released) -> Released {
+        released.over_budget = self.place(told);
         let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();
-        let others = released.settled + released.unpaired + released.refused;
+        let Released { settled, unpaired, refused, over_budget } = released;
+        let others = settled + unpaired + refused + over_budget;
         self.held = self.held.saturating_sub(told + u64::from(others));
         released
     }
 
-    /// Says what each was part of.
-    fn place(&mut self, told: &mut [Told]) {
-        for told in told {
+    /// Says what each was part of, and leaves out what is beyond the budget: of how many records.
+    fn place(&mut self, told: &mut Vec<Told>) -> u32 {
+        let mut over_budget = 0;
+        told.retain_mut(|told| {
             if let Told::Exchange(exchange) = told {
                 self.threads.over(exchange);
-                self.clients.join(exchange);
+                self.clients.join(exchange, &self.budgets);
             }
-        }
+            let is_told = self.budgets.tells(told);
+            if !is_told {
+                over_budget += told.records();
+            }
+            is_told
+        });
+        over_budget
     }
 }
 

@@ -114,10 +114,10 @@ pub(super) fn play(exchanges: &mut Exchanges, records: &[Vec<u8>]) -> (Vec<Told>
             Ok(Event::Closed(closed)) => exchanges.closed(&closed, &mut out),
             other => panic!("{other:?}"),
         };
-        let Released { settled, unpaired, refused } = released;
+        let Released { settled, unpaired, refused, over_budget } = released;
         account.0 += out.iter().map(Told::records).sum::<u32>();
         account.1 += settled;
-        account.2 += unpaired + refused;
+        account.2 += unpaired + refused + over_budget;
         let all = u64::from(account.0 + account.1 + account.2) + exchanges.held();
         assert_eq!(all, nth, "after record {nth}");
         told.extend(out);

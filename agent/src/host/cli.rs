@@ -126,6 +126,10 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", default_value_t = 32 << 10, help_heading = "Tuning",
           value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
     pub max_processes: u32,
+    /// Requests of a process that get a span in one second. Those beyond are counted, by status, in an
+    /// event on the span of the process. 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Tuning")]
+    pub requests_per_second: u32,
     /// Print what the probes do, as they do it
     #[arg(long, help_heading = "Tuning")]
     pub probe_log: bool,

@@ -110,12 +110,19 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Processes that can be traced at one time.
     pub max_tasks: u32,
+    /// Of a process, that get a span; 0 for all.
+    pub requests_per_second: u32,
     pub log: ProbeLog,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 4 << 20, max_tasks: 32 << 10, log: ProbeLog::default() }
+        Self {
+            ring_bytes: 4 << 20,
+            max_tasks: 32 << 10,
+            requests_per_second: 0,
+            log: ProbeLog::default(),
+        }
     }
 }
 
@@ -164,6 +171,7 @@ impl Probes {
         };
         let copies_len = u32::try_from(copies.len()).unwrap_or(1);
         settings.function_scratch = copies_len;
+        settings.requests_per_second = options.requests_per_second;
         let ebpf = EbpfLoader::new()
             .btf(None)
             .override_global("SETTINGS", settings.as_bytes(), true)
@@ -260,6 +268,9 @@ impl Probes {
             let (pid, bytes) = entry.map_err(failed)?;
             let Ok(task) = Task::read_from_bytes(&bytes) else { continue };
             left.running.insert(task.process);
+            if !task.budget.beyond.is_empty() {
+                left.beyond.push((task.owner, task.budget.beyond));
+            }
             if task.owner != task.process {
                 // Gone by now, or its id is another one here.
                 let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));

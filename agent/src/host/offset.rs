@@ -90,6 +90,7 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
             wake_at_bytes,
             stack_bytes: stack.unwrap_or(STACK_BYTES),
             function_scratch: 0,
+            requests_per_second: 0,
         },
         absent,
         sockets: Sockets {

@@ -234,7 +234,10 @@ fn requests(probes: &mut Probes) -> Vec<Check> {
 fn told(error: &LoadError) -> String {
     let log = verifier_log(error).filter(|log| !log.is_empty());
     let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
-    format!("{}{log}", say::chain(error))
+    // aya's own message has the whole log, of which the end is enough.
+    let chain = say::chain(error);
+    let reason = chain.split_once(" Verifier output:").map_or(&*chain, |(reason, _)| reason);
+    format!("{reason}{log}")
 }
 
 /// The end of a verifier log is where the reason stands.

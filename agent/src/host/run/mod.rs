@@ -131,6 +131,7 @@ impl Session {
             },
             sampler,
             allow: AllowList(options.env_attributes.clone()),
+            requests_per_second: options.requests_per_second,
             instrumented: if options.keep_instrumented {
                 Instrumented::Keep
             } else {
@@ -203,6 +204,7 @@ fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
     let mut probes = Probes::load(Options {
         ring_bytes: options.ring_bytes,
         max_tasks: options.max_processes,
+        requests_per_second: options.requests_per_second,
         log,
     })?;
     probes.attach(options.attach.into()).inspect_err(|error| {

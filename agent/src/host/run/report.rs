@@ -90,6 +90,12 @@ fn account(collected: &Collected, delivered: &Delivered) -> String {
     if ledger.malformed_contexts > 0 {
         line.push_str(&format!("; {} malformed trace contexts ignored", ledger.malformed_contexts));
     }
+    if ledger.requests_beyond > 0 {
+        line.push_str(&format!(
+            "; {} requests beyond --requests-per-second have no span",
+            ledger.requests_beyond
+        ));
+    }
     let frames = ledger.http2.losses().into_iter().filter(|(_, count)| *count > 0);
     let frames: Vec<String> = frames.map(|(name, count)| format!("{name} {count}")).collect();
     if !frames.is_empty() {

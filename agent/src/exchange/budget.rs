@@ -1,0 +1,215 @@
+//! How many requests of a process are told in one second, of those that the kernel side cannot leave out
+//! itself: it has to pass on every frame of HTTP/2, because what a head says depends on all heads
+//! before it (RFC 7541 §2.2).
+//!
+//! A server's request is told below the client's of this host only where that is told as well.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::Hash,
+};
+
+use abi::budget::{Beyond, Budget};
+
+use super::{Exchange, Told};
+use crate::{
+    event::{BootNanos, ConnectionId, Role, TaskId},
+    protocol::Version,
+};
+
+/// Processes that are kept account of at one time. What more there are has no limit.
+const MAX_PROCESSES: usize = 32 * 1024;
+/// Exchanges of which is remembered what was decided; the oldest are forgotten first.
+const MAX_DECIDED: usize = 16 * 1024;
+
+type ExchangeId = (ConnectionId, u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Budgets {
+    /// 0 for no limit.
+    requests_per_second: u32,
+    /// With the owner of each.
+    processes: HashMap<TaskId, (TaskId, Budget)>,
+    /// Clients' exchanges below which a server's was told.
+    promised: Recent<ExchangeId>,
+    /// Clients' exchanges that were not told.
+    denied: Recent<ExchangeId>,
+}
+
+impl Budgets {
+    pub(super) fn new(requests_per_second: u32) -> Self {
+        Self { requests_per_second, ..Self::default() }
+    }
+
+    /// The kernel side told of a request.
+    pub(super) fn begins(&mut self, process: TaskId, owner: TaskId, time: BootNanos) {
+        let most = self.requests_per_second;
+        if let Some(budget) = self.of(process, owner) {
+            budget.allows(time.0, most);
+        }
+    }
+
+    /// Whether the kernel side tells of a request that the process makes then, as far as is known.
+    pub(super) fn is_left(&self, process: TaskId, time: BootNanos) -> bool {
+        let budget = self.processes.get(&process);
+        !budget.is_some_and(|(_, budget)| budget.is_used_up(time.0, self.requests_per_second))
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.requests_per_second != 0
+    }
+
+    /// Whether it is told. What is not is counted.
+    pub(super) fn tells(&mut self, told: &mut Told) -> bool {
+        match told {
+            // The kernel side tells no more of them than that.
+            Told::Exchange(one) if one.version != Version::Http2 => true,
+            Told::Exchange(one) if one.role == Role::Server => self.tells_served(one),
+            Told::Exchange(one) => self.tells_asked(one),
+            Told::Refused(one) => self.allows(one.process, one.owner, one.role, one.time, None),
+        }
+    }
+
+    fn tells_served(&mut self, exchange: &mut Exchange) -> bool {
+        let is_told = self.tells_exchange(exchange);
+        if let Some(peer) = exchange.peer.filter(|_| is_told && self.is_limited()) {
+            let client = (peer.connection, exchange.ordinal);
+            if self.denied.contains(&client) {
+                exchange.peer = None;
+            } else {
+                self.promised.insert(client);
+            }
+        }
+        is_told
+    }
+
+    fn tells_asked(&mut self, exchange: &Exchange) -> bool {
+        let id = (exchange.connection, exchange.ordinal);
+        if self.promised.contains(&id) {
+            self.begins(exchange.process, exchange.owner, exchange.last);
+            return true;
+        }
+        let is_told = self.tells_exchange(exchange);
+        if !is_told {
+            self.denied.insert(id);
+        }
+        is_told
+    }
+
+    fn tells_exchange(&mut self, exchange: &Exchange) -> bool {
+        let Exchange { process, owner, role, last, response, .. } = exchange;
+        self.allows(*process, *owner, *role, *last, response.map(|response| response.status))
+    }
+
+    fn allows(
+        &mut self,
+        process: TaskId,
+        owner: TaskId,
+        role: Role,
+        time: BootNanos,
+        status: Option<u16>,
+    ) -> bool {
+        let most = self.requests_per_second;
+        let Some(budget) = self.of(process, owner) else { return true };
+        if budget.allows(time.0, most) {
+            return true;
+        }
+        let [received, sent] = &mut budget.beyond.ways;
+        let untold = if role == Role::Server { received } else { sent };
+        untold.requests = untold.requests.saturating_add(1);
+        let class = status.and_then(|status| usize::from(status / 100).checked_sub(1));
+        if let Some(count) = class.and_then(|class| untold.by_class.get_mut(class)) {
+            *count = count.saturating_add(1);
+        }
+        false
+    }
+
+    /// `None` where there is no limit.
+    fn of(&mut self, process: TaskId, owner: TaskId) -> Option<&mut Budget> {
+        let is_full = self.processes.len() >= MAX_PROCESSES;
+        if !self.is_limited() || (is_full && !self.processes.contains_key(&process)) {
+            return None;
+        }
+        let (_, budget) = self.processes.entry(process).or_insert((owner, Budget::NEW));
+        Some(budget)
+    }
+
+    /// The process ended: its requests that were not told.
+    pub(super) fn take(&mut self, process: TaskId) -> Beyond {
+        self.processes.remove(&process).map(|(_, budget)| budget.beyond).unwrap_or_default()
+    }
+
+    /// Likewise of all that have not, with their owners.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (TaskId, Beyond)> {
+        self.processes.drain().map(|(_, (owner, budget))| (owner, budget.beyond))
+    }
+}
+
+/// The last so many that were inserted.
+#[derive(Debug)]
+struct Recent<T> {
+    members: HashSet<T>,
+    /// Oldest first; every member is in it.
+    order: VecDeque<T>,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self { members: HashSet::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Recent<T> {
+    fn insert(&mut self, member: T) {
+        if self.members.insert(member) {
+            self.order.push_back(member);
+        }
+        if self.order.len() > MAX_DECIDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.members.remove(&oldest);
+        }
+    }
+
+    fn contains(&self, member: &T) -> bool {
+        self.members.contains(member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::task;
+
+    fn allows(budgets: &mut Budgets, pid: u32, status: Option<u16>) -> bool {
+        budgets.allows(task(pid), task(1), Role::Client, BootNanos(7), status)
+    }
+
+    #[test]
+    fn a_process_has_so_many_and_the_rest_is_counted_by_status() {
+        let mut budgets = Budgets::new(2);
+        let statuses = [Some(200), Some(200), Some(200), Some(503), None];
+        let told = statuses.map(|status| allows(&mut budgets, 5, status));
+        assert_eq!(told, [true, true, false, false, false]);
+        assert!(allows(&mut budgets, 6, None), "another process has its own");
+        let [received, sent] = budgets.take(task(5)).ways;
+        assert_eq!((received.requests, sent.requests, sent.by_class), (0, 3, [0, 1, 0, 0, 1]));
+        assert_eq!(budgets.take(task(5)), Beyond::default(), "told once");
+        assert_eq!(budgets.drain().count(), 1);
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_kept() {
+        let mut budgets = Budgets::new(0);
+        assert!((0..100).all(|_| allows(&mut budgets, 5, None)));
+        assert_eq!(budgets.drain().count(), 0);
+    }
+
+    #[test]
+    fn so_many_decisions_are_remembered_and_no_more() {
+        let mut recent = Recent::default();
+        (0..20_000).for_each(|one| recent.insert(one));
+        assert_eq!((recent.members.len(), recent.order.len()), (MAX_DECIDED, MAX_DECIDED));
+        assert!(recent.contains(&19_999) && !recent.contains(&0));
+    }
+}
