@@ -27,9 +27,11 @@ mod call {
     pub(super) const RECVFROM: u64 = 45;
     pub(super) const SENDMSG: u64 = 46;
     pub(super) const RECVMSG: u64 = 47;
+    pub(super) const RECVMMSG: u64 = 299;
+    pub(super) const SENDMMSG: u64 = 307;
 }
 
-/// `struct user_msghdr` of include/linux/socket.h.
+/// `struct user_msghdr` of include/linux/socket.h, which a `struct mmsghdr` begins with.
 const MSG_IOV: u64 = 16;
 const MSG_IOVLEN: u64 = 24;
 
@@ -57,13 +59,21 @@ impl Buffers {
             let segments = at_most::<MAX_SEGMENTS>(count);
             Some(Self { base: 0, run_bytes: 0, segment, segments, left, skip })
         };
+        // Which of several messages this is nothing tells; of one it is the first.
+        let is_message = match call {
+            call::SENDMSG | call::RECVMSG => true,
+            call::SENDMMSG | call::RECVMMSG => size == 1,
+            _ => false,
+        };
+        if is_message {
+            return many(
+                user_u64(buffer.wrapping_add(MSG_IOV)),
+                user_u64(buffer.wrapping_add(MSG_IOVLEN)),
+            );
+        }
         match call {
             call::READ | call::WRITE | call::SENDTO | call::RECVFROM => Some(one),
             call::READV | call::WRITEV => many(buffer, size),
-            call::SENDMSG | call::RECVMSG => many(
-                user_u64(buffer.wrapping_add(MSG_IOV)),
-                user_u64(buffer.wrapping_add(MSG_IOVLEN)),
-            ),
             _ => None,
         }
     }

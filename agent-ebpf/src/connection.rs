@@ -6,19 +6,22 @@ use abi::{
     http1::Stream,
     loss::Count,
     place::Place,
-    socket::{Closed, Conn, Connection, ConnectionId, Role, Way, closed, state},
+    settings::Offset,
+    socket::{Closed, Conn, Connection, ConnectionId, Role, Transport, Way, closed, state},
 };
 use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_ktime_get_boot_ns};
 
 use crate::{
     admit::Admitted,
-    emit::{Emitted, Traced, count, header, reserve, submit},
+    emit::{Emitted, Traced, count, fixed, header, reserve, submit},
     maps::CONNECTIONS,
     message::Direction,
     read::{Draft, KernelPtr, offsets},
     socket::SCRATCH,
+    unix,
 };
 
+const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 /// `SOCK_STREAM`.
@@ -46,7 +49,30 @@ impl Known {
         Some(Self { sock, entry })
     }
 
-    /// A connection that is met for the first time; not one of another kind than TCP.
+    /// As [`Known::of`], of a socket that moves bytes: what is known may be of an earlier one.
+    #[inline(always)]
+    pub(crate) fn current(sock: KernelPtr) -> Option<Self> {
+        let known = Self::of(sock)?;
+        // SAFETY: as in `connected`.
+        if known.is_unix() && unsafe { (*known.entry).inode } != unix::inode(sock) {
+            known.closed();
+            return None;
+        }
+        Some(known)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_unix(self) -> bool {
+        self.transport() == Transport::UNIX
+    }
+
+    #[inline(always)]
+    fn transport(self) -> Transport {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).transport }
+    }
+
+    /// A connection that is met for the first time; not one of another kind than streams.
     #[inline(always)]
     pub(crate) fn new(
         task: &Admitted,
@@ -55,8 +81,15 @@ impl Known {
         scratch: u32,
     ) -> Option<Self> {
         let at = offsets();
-        let family = sock.u32(at.sock_family) & 0xffff;
-        if (family != AF_INET && family != AF_INET6) || sock.u32(at.sock_type) & 0xffff != STREAM {
+        let transport = match sock.u32(at.sock_family) & 0xffff {
+            AF_INET | AF_INET6 if sock.u32(at.sock_protocol) & 0xffff == IPPROTO_TCP => {
+                Transport::TCP
+            }
+            AF_INET | AF_INET6 => Transport::OTHER,
+            AF_UNIX if at.unix_peer != Offset::ABSENT => Transport::UNIX,
+            _ => return None,
+        };
+        if sock.u32(at.sock_type) & 0xffff != STREAM {
             return None;
         }
         // SAFETY: the helper takes nothing and reads a clock.
@@ -75,7 +108,8 @@ impl Known {
             role: Role::UNKNOWN,
             state: state::NEW,
             is_over: 0,
-            is_tcp: u32::from(sock.u32(at.sock_protocol) & 0xffff == IPPROTO_TCP),
+            transport,
+            inode: if transport == Transport::UNIX { unix::inode(sock) } else { 0 },
             ways: [way, way],
         };
         // SAFETY: it points into this CPU's own scratch memory.
@@ -120,6 +154,9 @@ impl Known {
     /// counted as one of them; `close(2)` empties the queue first.
     #[inline(always)]
     fn has_unread(self) -> bool {
+        if self.transport() != Transport::TCP {
+            return false;
+        }
         let at = offsets();
         let unread = self.sock.u32(at.tcp_received).wrapping_sub(self.sock.u32(at.tcp_read));
         unread > 1 && self.sock.u32(at.sock_queued) != 0 && self.sock.u64(at.sock_socket) != 0
@@ -170,11 +207,9 @@ impl Known {
     /// The next byte's sequence number in the kernel; `None` on what is no TCP.
     #[inline(always)]
     fn position(self, direction: Direction) -> Option<u32> {
-        // SAFETY: as in `connected`.
-        let is_tcp = unsafe { (*self.entry).is_tcp } != 0;
         let at = offsets();
         let next = if direction == Direction::Sent { at.tcp_written } else { at.tcp_read };
-        is_tcp.then(|| self.sock.u32(next))
+        (self.transport() == Transport::TCP).then(|| self.sock.u32(next))
     }
 
     /// Whether the other side's end was received: it is counted as one byte.
@@ -256,30 +291,31 @@ impl Known {
         let sock = self.sock;
         let family = sock.u32(at.sock_family) & 0xffff;
         let Some(mut slot) = reserve::<Connection>(&self) else { return Emitted::Lost };
-        let is_v6 = family == AF_INET6;
+        // A field at a time: the whole would be put together on the stack.
+        let record = fixed(&mut slot);
+        record.header = header(Kind::CONNECTION, size_of::<Connection>() as u64);
         // SAFETY: as in `connected`.
-        let process = unsafe { (*self.entry).process };
+        record.process.set(unsafe { (*self.entry).process });
         // SAFETY: as in `connected`.
-        let owner = unsafe { (*self.entry).owner };
+        record.owner.set(unsafe { (*self.entry).owner });
+        record.connection = self.id();
+        record.role = self.role();
+        record.family = family;
+        record.local_port = sock.u32(at.sock_local_port) as u16;
+        record.remote_port = (sock.u32(at.sock_remote_port) as u16).swap_bytes();
+        record.error = error;
         // SAFETY: as in `connected`.
-        let connect_ns = unsafe { (*self.entry).connect_ns };
+        record.connect_ns = unsafe { (*self.entry).connect_ns };
         // SAFETY: as in `connected`.
-        let connected_ns = unsafe { (*self.entry).connected_ns };
-        slot.write(Connection {
-            header: header(Kind::CONNECTION, size_of::<Connection>() as u64),
-            process,
-            owner,
-            connection: self.id(),
-            role: self.role(),
-            family,
-            local_port: sock.u32(at.sock_local_port) as u16,
-            remote_port: (sock.u32(at.sock_remote_port) as u16).swap_bytes(),
-            error,
-            connect_ns,
-            connected_ns,
-            local: sock.address(if is_v6 { at.sock_local_v6 } else { at.sock_local_v4 }),
-            remote: sock.address(if is_v6 { at.sock_remote_v6 } else { at.sock_remote_v4 }),
-        });
+        record.connected_ns = unsafe { (*self.entry).connected_ns };
+        record.path_len = 0;
+        if family == AF_UNIX {
+            unix::describe(sock, record);
+        } else {
+            let is_v6 = family == AF_INET6;
+            record.local = sock.address(if is_v6 { at.sock_local_v6 } else { at.sock_local_v4 });
+            record.remote = sock.address(if is_v6 { at.sock_remote_v6 } else { at.sock_remote_v4 });
+        }
         submit(slot);
         Emitted::Yes
     }
@@ -304,13 +340,26 @@ impl Known {
     pub(crate) fn forget_if_over(self) {
         // SAFETY: as in `connected`.
         let is_over = unsafe { (*self.entry).is_over } != 0;
-        if !is_over || self.has_unread() {
-            return;
+        if is_over && !self.has_unread() {
+            self.closed();
         }
+    }
+
+    /// Nothing more comes.
+    #[inline(always)]
+    pub(crate) fn closed(self) {
         if self.is_announced() {
             self.end(closed::SOCKET);
         }
         Self::forget(self.sock);
+    }
+
+    /// A read gave nothing: the end, if the other side ended it.
+    #[inline(always)]
+    pub(crate) fn read_nothing(self) {
+        if self.is_unix() && self.sock.u32(offsets().sock_shutdown) & RCV_SHUTDOWN != 0 {
+            self.closed();
+        }
     }
 
     #[inline(always)]

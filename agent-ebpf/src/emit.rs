@@ -11,7 +11,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output},
     maps::ring_buf::RingBufEntry,
 };
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::{
     admit::{Admitted, add},
@@ -56,6 +56,13 @@ pub(crate) fn reserve<T: IntoBytes + Immutable + 'static>(
         count(Count::LOST_RING_FULL);
     }
     slot
+}
+
+/// What was reserved, in which there may be anything yet.
+#[inline(always)]
+pub(crate) fn fixed<T: FromBytes>(slot: &mut RingBufEntry<T>) -> &mut T {
+    // SAFETY: any bytes are a `T`; the kernel gave room for one.
+    unsafe { slot.assume_init_mut() }
 }
 
 #[inline(always)]

@@ -55,6 +55,8 @@ mod socket;
 #[cfg(target_arch = "bpf")]
 mod tracepoint;
 #[cfg(target_arch = "bpf")]
+mod unix;
+#[cfg(target_arch = "bpf")]
 mod usage;
 
 #[cfg(not(target_arch = "bpf"))]

@@ -5,10 +5,10 @@
 use abi::{loss::Count, socket::Conn, task::Task};
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 
-use crate::message::Walk;
+use crate::{kprobe::Receiving, message::Walk};
 
 /// The records. 4 MiB, shared by all CPUs; read by one reader. Full: the newest record is lost and
 /// counted, because a probe must not wait.
@@ -30,17 +30,24 @@ pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 102
 #[map]
 pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 1024, 0);
 
-/// The TCP connections of traced processes, by the address of their `struct sock`. 16 384 entries,
+/// The connections of traced processes, by the address of their `struct sock`. 16 384 entries,
 /// preallocated: about 6 MiB. Whoever first moves bytes or connects inserts, the end of the
-/// connection evicts (`inet_sock_set_state`). Full: the connection is not followed, which is counted.
+/// connection evicts (`inet_sock_set_state`, `unix_release`), or who has its address next. Full: the connection is not followed, which is counted.
 #[map]
 pub(crate) static CONNECTIONS: HashMap<u64, Conn> = HashMap::with_max_entries(16 * 1024, 0);
 
 /// The sockets on which threads of traced processes send, by thread, from the beginning of
-/// `tcp_sendmsg` to its end; only where kprobes tell of both. 16 384 entries. Full: the call goes
+/// `tcp_sendmsg` or `unix_stream_sendmsg` to its end; only where kprobes tell of both. 16 384 entries. Full: the call goes
 /// unseen.
 #[map]
 pub(crate) static SENDING: HashMap<u64, u64> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// The calls in which threads of traced processes receive over UNIX sockets, by thread; only where kprobes
+/// tell. 16 384 entries, preallocated: about 2 MiB. The beginning of the next call replaces it; full, the
+/// oldest goes, and what its call receives goes unseen.
+#[map]
+pub(crate) static RECEIVING: LruHashMap<u64, Receiving> =
+    LruHashMap::with_max_entries(16 * 1024, 0);
 
 /// Counts by [`Count`], a CPU each: 40 bytes a CPU. Never evicted.
 #[map]

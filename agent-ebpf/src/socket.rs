@@ -1,4 +1,4 @@
-//! Connections of traced processes over TCP: opened, used, closed.
+//! Connections of traced processes over TCP and UNIX sockets: opened, used, closed.
 //!
 //! What moved how much on which socket is told by one of three families of programs ([`tracepoint`],
 //! [`function`], [`kprobe`]), of which one is attached; all end here.
@@ -12,13 +12,13 @@ use crate::{
     connection::Known,
     kernel::Kernel,
     message::{self, Direction},
-    read::KernelPtr,
+    read::{KernelPtr, offsets},
 };
 
 /// Of programs that nothing interrupts.
 pub(crate) const SCRATCH: u32 = 0;
 /// `MSG_PEEK` of include/linux/socket.h: the same bytes come again.
-const MSG_PEEK: u64 = 2;
+pub(crate) const MSG_PEEK: u64 = 2;
 /// `MSG_TRUNC`: the bytes are thrown away.
 const MSG_TRUNC: u64 = 0x20;
 /// Of include/net/tcp_states.h.
@@ -39,6 +39,12 @@ pub(crate) fn received<K: Kernel>(sock: KernelPtr, len: i32, flags: u64, scratch
     if flags & MSG_PEEK != 0 {
         return 0;
     }
+    if len == 0
+        && admit().is_some()
+        && let Some(known) = Known::current(sock)
+    {
+        known.read_nothing();
+    }
     moved::<K>(sock, len, Direction::Received, flags & MSG_TRUNC != 0, scratch)
 }
 
@@ -52,7 +58,7 @@ fn moved<K: Kernel>(
 ) -> i32 {
     if len > 0
         && let Some(task) = admit()
-        && let Some(known) = Known::of(sock).or_else(|| Known::new(&task, sock, 0, scratch))
+        && let Some(known) = Known::current(sock).or_else(|| Known::new(&task, sock, 0, scratch))
     {
         if known.is_followed() {
             let hidden = known.pass_to(direction, len as u32);
@@ -98,6 +104,34 @@ pub(crate) fn received_more<K: Kernel>(sock: KernelPtr) -> i32 {
     }
     known.forget_if_over();
     0
+}
+
+/// The current thread received `len` bytes behind `before` of the same call, over a UNIX socket.
+#[inline(always)]
+pub(crate) fn received_piece<K: Kernel>(sock: KernelPtr, len: i32, before: u64) -> i32 {
+    if len > 0
+        && let Some(task) = admit()
+        && let Some(known) = Known::current(sock).or_else(|| Known::new(&task, sock, 0, SCRATCH))
+        && known.is_followed()
+    {
+        message::follow::<K>(task, known, len as u64, before, Direction::Received, SCRATCH);
+    }
+    0
+}
+
+/// A UNIX socket is closed, in whatever process.
+#[inline(always)]
+pub(crate) fn released(socket: KernelPtr) -> i32 {
+    if let Some(known) = Known::of(of_socket(socket)) {
+        known.closed();
+    }
+    0
+}
+
+/// The `struct sock` of a `struct socket`.
+#[inline(always)]
+pub(crate) fn of_socket(socket: KernelPtr) -> KernelPtr {
+    socket.ptr(offsets().socket_sk)
 }
 
 /// Runs in whatever process is current, also for sockets that nobody traces.

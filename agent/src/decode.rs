@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use abi::{
@@ -13,13 +13,14 @@ use abi::{
 
 use crate::{
     event::{
-        BootNanos, Chunk, CloseReason, Closed, Comm, Connection, End, Event, Exec, Exit, Frames,
-        Head, KernelPath, Part, Role, Strings, WaitStatus, Way,
+        BootNanos, Chunk, CloseReason, Closed, Comm, Connection, End, Ends, Event, Exec, Exit,
+        Frames, Head, KernelPath, Part, Role, SocketPath, Strings, UnixSocket, WaitStatus, Way,
     },
     reader::Reader,
 };
 
 /// Of include/linux/socket.h.
+const AF_UNIX: u32 = 1;
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 
@@ -39,6 +40,8 @@ pub enum DecodeError {
     Role(u32),
     #[error("address family {0} is unknown")]
     Family(u32),
+    #[error("a path of {0} bytes is longer than a socket's can be")]
+    Path(usize),
     #[error("direction {0} is unknown")]
     Way(u32),
     #[error("reason {0} for the end of a connection is unknown")]
@@ -126,15 +129,6 @@ fn connection<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         wire_socket::Role::SERVER => Role::Server,
         wire_socket::Role(unknown) => return Err(DecodeError::Role(unknown)),
     };
-    let address = |bytes: [u8; 16], port| match fixed.family {
-        AF_INET => {
-            let [a, b, c, d, ..] = bytes;
-            Ok(SocketAddr::from((Ipv4Addr::new(a, b, c, d), port)))
-        }
-        // An IPv4 address in IPv6's clothes is an IPv4 address (RFC 4291 §2.5.5.2).
-        AF_INET6 => Ok(SocketAddr::from((Ipv6Addr::from(bytes).to_canonical(), port))),
-        unknown => Err(DecodeError::Family(unknown)),
-    };
     let known = |time_ns: u64| (time_ns != 0).then_some(BootNanos(time_ns));
     Ok(Event::Connection(Connection {
         process: fixed.process,
@@ -142,12 +136,34 @@ fn connection<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         connection: fixed.connection,
         time: BootNanos(fixed.header.time_ns),
         role,
-        local: address(fixed.local, fixed.local_port)?,
-        remote: address(fixed.remote, fixed.remote_port)?,
+        ends: ends(&fixed)?,
         error: fixed.error,
         connect: known(fixed.connect_ns),
         connected: known(fixed.connected_ns),
     }))
+}
+
+fn ends(fixed: &wire_socket::Connection) -> Result<Ends, DecodeError> {
+    let (local, remote) = (fixed.local, fixed.remote);
+    let inet = |address: &dyn Fn([u8; 16]) -> IpAddr| Ends::Inet {
+        local: SocketAddr::new(address(local), fixed.local_port),
+        remote: SocketAddr::new(address(remote), fixed.remote_port),
+    };
+    match fixed.family {
+        AF_UNIX => {
+            let path_len = fixed.path_len as usize;
+            let path = SocketPath::new(fixed.path, path_len).ok_or(DecodeError::Path(path_len))?;
+            Ok(Ends::Unix { local: unix_socket(local), remote: unix_socket(remote), path })
+        }
+        AF_INET => Ok(inet(&|[a, b, c, d, ..]| Ipv4Addr::new(a, b, c, d).into())),
+        // An IPv4 address in IPv6's clothes is an IPv4 address (RFC 4291 §2.5.5.2).
+        AF_INET6 => Ok(inet(&|bytes| Ipv6Addr::from(bytes).to_canonical())),
+        unknown => Err(DecodeError::Family(unknown)),
+    }
+}
+
+fn unix_socket([a, b, c, d, e, f, g, h, ..]: [u8; 16]) -> UnixSocket {
+    UnixSocket(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
 }
 
 fn head<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {

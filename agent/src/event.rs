@@ -1,6 +1,8 @@
 //! What the kernel said, in our words.
 
-use std::{borrow::Cow, collections::HashSet, net::SocketAddr};
+mod ends;
+
+use std::{borrow::Cow, collections::HashSet};
 
 pub use abi::{
     budget::Beyond,
@@ -8,6 +10,7 @@ pub use abi::{
     task::{TaskId, Usage},
 };
 
+pub use self::ends::{Endpoint, Ends, SocketPath, UnixSocket};
 use crate::reader::Reader;
 
 /// Nanoseconds of `CLOCK_BOOTTIME`.
@@ -96,8 +99,7 @@ pub struct Connection {
     pub connection: ConnectionId,
     pub time: BootNanos,
     pub role: Role,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
+    pub ends: Ends,
     /// As errno(3) has it; 0 where it could be opened.
     pub error: u32,
     /// When `connect(2)` began, and when the connection was there.

@@ -229,6 +229,7 @@ impl From<DecodeError> for Loss {
             | DecodeError::Part(_)
             | DecodeError::Role(_)
             | DecodeError::Family(_)
+            | DecodeError::Path(_)
             | DecodeError::Way(_)
             | DecodeError::Reason(_) => Self::Unknown,
         }

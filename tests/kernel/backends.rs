@@ -3,15 +3,18 @@
 use std::{collections::BTreeMap, process::Command};
 
 use agent_tests::{
-    lynceus::{binary, run_with},
+    lynceus::{Run, binary, run_with},
     need::{Body, lacking, trial},
+    tree::Span,
 };
 use anyhow::ensure;
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
 use crate::{
-    http::{between_threads, exchanges},
-    moves::{BODY_BYTES, RECEIVES, SENDS},
+    http::{between_threads, exchange, exchanges, is_kind},
+    http_programs::joined,
+    moves::{BODY_BYTES, RECEIVES, SENDS, UNIX},
     peer,
 };
 
@@ -61,27 +64,43 @@ fn whatever_moves_them(backend: &str) -> anyhow::Result<()> {
         receives.push("splice");
     }
     for address in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
-        let command = peer::command("moves", &[&[address], &receives[..]].concat());
-        let run = run_with(&["--capture", backend], &command, |_| {})?;
-        ensure!(run.code() == Some(0), "{}", run.stderr);
-        run.is_whole()?;
-        let expected: Vec<String> = SENDS
-            .iter()
-            .flat_map(|send| receives.iter().map(move |receive| (send, receive)))
-            .map(|(send, receive)| format!("POST /{send}-{receive} 200 {BODY_BYTES}/{BODY_BYTES}"))
-            .collect();
-        for kind in ["client", "server"] {
-            let found = exchanges(&run, kind);
-            let pairs = expected.iter().zip(&found);
-            let differ: Vec<_> = pairs.filter(|(expected, found)| expected != found).collect();
-            ensure!(
-                found.len() == expected.len() && differ.is_empty(),
-                "{address}, {kind}: {} of {}, {differ:#?}\n{}",
-                found.len(),
-                expected.len(),
-                run.stderr
-            );
-        }
+        moved(backend, address, &receives)?;
     }
-    Ok(())
+    // UNIX sockets have no sequence numbers: what is spliced from them is not seen.
+    let folder = TempDir::new()?;
+    let path = folder.path().join("moves.sock").display().to_string();
+    let run = moved(backend, &format!("{UNIX}{path}"), &RECEIVES)?;
+    let clients = run.spans.iter().filter(|span| is_kind(span, "client"));
+    let has_path = |span: &Span| {
+        span.string("network.peer.address").as_deref() == Some(&path)
+            && span.string("network.transport").as_deref() == Some("unix")
+    };
+    ensure!(clients.clone().all(has_path), "{:?}", clients.clone().next());
+    joined(&run, exchange)
+}
+
+/// Every exchange is told at both ends, with its sizes.
+fn moved(backend: &str, address: &str, receives: &[&str]) -> anyhow::Result<Run> {
+    let command = peer::command("moves", &[&[address], receives].concat());
+    let run = run_with(&["--capture", backend], &command, |_| {})?;
+    ensure!(run.code() == Some(0), "{}", run.stderr);
+    run.is_whole()?;
+    let expected: Vec<String> = SENDS
+        .iter()
+        .flat_map(|send| receives.iter().map(move |receive| (send, receive)))
+        .map(|(send, receive)| format!("POST /{send}-{receive} 200 {BODY_BYTES}/{BODY_BYTES}"))
+        .collect();
+    for kind in ["client", "server"] {
+        let found = exchanges(&run, kind);
+        let pairs = expected.iter().zip(&found);
+        let differ: Vec<_> = pairs.filter(|(expected, found)| expected != found).collect();
+        ensure!(
+            found.len() == expected.len() && differ.is_empty(),
+            "{address}, {kind}: {} of {}, {differ:#?}\n{}",
+            found.len(),
+            expected.len(),
+            run.stderr
+        );
+    }
+    Ok(run)
 }

@@ -1,6 +1,6 @@
 """grpcio as a client of gRPC's interoperability service, and as a server with health and reflection.
 
-usage: grpc_programs.py client PORT | server PORT
+usage: grpc_programs.py client PORT | server PORT [ADDRESS]
 
 Messages are written by hand: the four kinds of calls need no generated code.
 """
@@ -46,7 +46,7 @@ def client(port):
             future.result()
 
 
-def server(port):
+def server(port, *addresses):
     from concurrent.futures import ThreadPoolExecutor
 
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -57,7 +57,8 @@ def server(port):
     servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection([health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    for address in (f"127.0.0.1:{port}", *addresses):
+        server.add_insecure_port(address)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     server.start()
@@ -65,4 +66,4 @@ def server(port):
     server.stop(1).wait()
 
 
-{"client": client, "server": server}[sys.argv[1]](sys.argv[2])
+{"client": client, "server": server}[sys.argv[1]](*sys.argv[2:])

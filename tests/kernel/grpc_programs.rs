@@ -26,14 +26,15 @@ const REFLECTION: &str = "grpc-reflection-server";
 const GRPC_JS: &str = "@grpc/grpc-js/package.json";
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 7] = [
+    let tests: [(&str, &[&str], Body); 8] = [
         ("grpc_go_in_all_its_cases", &[INTEROP, "grpc-interop-client"], grpc_go),
         ("grpc_go_cancelled_at_once", &[INTEROP, "grpc-interop-client"], grpc_go_cancelled),
         ("grpc_go_with_grpcio", &[INTEROP, PYTHON], grpcio),
         ("grpc_go_with_grpc_js", &[INTEROP, "node", GRPC_JS], grpc_js),
         ("grpc_reflection_with_grpcurl", &[REFLECTION, "grpcurl"], grpcurl),
         ("grpc_reflection_with_ghz", &[REFLECTION, "ghz"], ghz),
-        ("grpcio_health_with_grpcurl", &[PYTHON, "grpcurl"], health),
+        ("grpcio_health_with_grpcurl", &[PYTHON, "grpcurl"], || health(Over::Tcp)),
+        ("grpcio_health_over_a_unix_socket", &[PYTHON, "grpcurl"], || health(Over::Unix)),
     ];
     let each = tests.into_iter();
     each.map(|(name, programs, body)| match lack {
@@ -236,18 +237,30 @@ fn ghz() -> anyhow::Result<()> {
     )
 }
 
+#[derive(Clone, Copy)]
+enum Over {
+    Tcp,
+    Unix,
+}
+
 /// A server of another language.
-fn health() -> anyhow::Result<()> {
-    let (_folder, script) = script("grpc_programs.py", include_str!("grpc_programs.py"))?;
-    let port = stage::free_port()?;
-    let server = words(&[&need::program(PYTHON)?, &script, "server", &port.to_string()]);
-    let (grpcurl, address) = (need::program("grpcurl")?, format!("127.0.0.1:{port}"));
+fn health(over: Over) -> anyhow::Result<()> {
+    let (folder, script) = script("grpc_programs.py", include_str!("grpc_programs.py"))?;
+    let (port, grpcurl) = (stage::free_port()?, need::program("grpcurl")?);
+    let bind = format!("unix:{}", folder.path().join("socket").display());
+    let server = words(&[&need::program(PYTHON)?, &script, "server", &port.to_string(), &bind]);
+    let tcp = format!("127.0.0.1:{port}");
+    let client = [grpcurl.as_str(), "-plaintext"];
+    let address = match over {
+        Over::Tcp => &tcp,
+        Over::Unix => &bind,
+    };
     let method = "grpc.health.v1.Health/Check";
-    let unknown = "{\"service\": \"unknown\"}";
+    let unknown = ["-d", "{\"service\": \"unknown\"}"];
     let stage = Stage { port, server, variables: &[] };
     let run = stage.play(&[
-        words(&[&grpcurl, "-plaintext", &address, method]),
-        words(&[MAY_FAIL, &grpcurl, "-plaintext", "-d", unknown, &address, method]),
+        words(&[&client[..], &[address, method]].concat()),
+        words(&[&[MAY_FAIL], &client[..], &unknown, &[address, method]].concat()),
     ])?;
     check(
         &run,

@@ -152,7 +152,8 @@ pub(crate) fn between_threads(options: &[&str]) -> anyhow::Result<()> {
     let (connections, requests) = (16, completeness::scale() / 40);
     let counts = [connections.to_string(), requests.to_string()];
     let command = peer::command("talk", &[&counts[0], &counts[1]]);
-    let run = run_with(options, &command, |_| {})?;
+    let options = [&["--requests-per-second", "0"], options].concat();
+    let run = run_with(&options, &command, |_| {})?;
     run.is_whole()?;
     let of = |kind: &str| run.spans.iter().filter(|span| is_kind(span, kind)).collect::<Vec<_>>();
     let (clients, servers) = (of("client"), of("server"));

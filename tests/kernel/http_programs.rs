@@ -25,7 +25,7 @@ const PYTHON: &str = "python-with-packages";
 const TIMES: usize = 21;
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 10] = [
+    let tests: [(&str, &[&str], Body); 11] = [
         ("curl_upgrades_to_http2", &["curl", PYTHON], upgraded),
         ("nginx_with_requests", &["nginx", PYTHON], || nginx_with("requests")),
         ("nginx_with_httpx", &["nginx", PYTHON], || nginx_with("httpx")),
@@ -33,6 +33,7 @@ pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
         ("gunicorn_with_requests", &[PYTHON], || gunicorn_with("requests", "sync")),
         ("gunicorn_with_httpx", &[PYTHON], || gunicorn_with("httpx", "gthread")),
         ("gunicorn_with_aiohttp", &[PYTHON], || gunicorn_with("aiohttp", "gthread")),
+        ("nginx_over_a_unix_socket", &["nginx", "curl"], nginx_over_unix),
         ("nginx_over_http2", &["nginx", "nghttp", "h2load", PYTHON], nginx_over_http2),
         ("nghttpd_with_all", &["nghttpd", "nghttp", "h2load", PYTHON], nghttpd),
         ("nghttpd_with_a_thousand_streams", &["nghttpd", "h2load"], thousand_streams),
@@ -108,6 +109,33 @@ fn nginx_with(client: &str) -> anyhow::Result<()> {
         let log = nginx.log()?;
         ensure!(log.len() == TIMES * paths.len(), "nginx logged {}: {log:?}", log.len());
         check_joined(&run, &log).with_context(|| format!("{files:?}"))?;
+    }
+    Ok(())
+}
+
+fn nginx_over_unix() -> anyhow::Result<()> {
+    let nginx = Nginx::with(Files::Sent, "", 1)?;
+    let (curl, socket) = (need::program("curl")?, nginx.socket());
+    let ask = |arguments: &[&str]| {
+        let quiet = [&*curl, "-s", "-o", "/dev/null", "--unix-socket", &socket];
+        words(&[&quiet, arguments].concat())
+    };
+    let (small, large) = ("http://nginx/small", "http://nginx/large");
+    let stage = Stage { port: nginx.port, server: nginx.command.clone(), variables: &[] };
+    let run = stage.play(&[
+        ask(&[small]),
+        ask(&["-d", "abc", "http://nginx/text"]),
+        // On one connection.
+        ask(&[large, "-o", "/dev/null", small]),
+        ask(&["http://nginx/fail"]),
+    ])?;
+    let log = nginx.log()?;
+    ensure!(log.len() == 5, "{log:?}");
+    check_joined(&run, &log)?;
+    for client in run.spans.iter().filter(|span| is_kind(span, "client")) {
+        let (peer, server) =
+            (client.string("network.peer.address"), client.string("server.address"));
+        ensure!(peer == Some(socket.clone()) && server.as_deref() == Some("nginx"), "{client:?}");
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! nginx as the tests start it: everything in one folder, a log in the words of `http::exchanges`.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use agent_tests::need;
 use anyhow::Context as _;
@@ -20,8 +20,7 @@ pub(crate) enum Files {
 pub(crate) struct Nginx {
     pub(crate) port: u16,
     pub(crate) command: Vec<String>,
-    log: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Nginx {
@@ -48,7 +47,7 @@ impl Nginx {
              client_body_temp_path {here}/body; proxy_temp_path {here}/proxy;\n\
              fastcgi_temp_path {here}/fastcgi; uwsgi_temp_path {here}/uwsgi;\n\
              scgi_temp_path {here}/scgi; client_max_body_size 10m;\n\
-             server {{ listen 127.0.0.1:{port} {listen}; root {here}/files;\n\
+             server {{ listen 127.0.0.1:{port} {listen}; listen unix:{here}/socket {listen}; root {here}/files;\n\
              location /up/ {{ dav_methods PUT; create_full_put_path on; }}\n\
              location /text {{ return 200 'fifteen letters'; }}\n\
              location /fail {{ return 503 'no'; }} }} }}\n"
@@ -60,7 +59,12 @@ impl Nginx {
         let program = need::program("nginx")?;
         let command =
             stage::words(&[&program, "-p", &prefix, "-c", &configuration, "-e", &error_log]);
-        Ok(Self { port, command, log: folder.path().join("access.log"), _folder: folder })
+        Ok(Self { port, command, folder })
+    }
+
+    /// Where it listens too.
+    pub(crate) fn socket(&self) -> String {
+        self.folder.path().join("socket").display().to_string()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -69,7 +73,8 @@ impl Nginx {
 
     /// A line for each request, as `http::exchanges` has it.
     pub(crate) fn log(&self) -> anyhow::Result<Vec<String>> {
-        let text = fs::read_to_string(&self.log).context("reading nginx's log")?;
+        let text = fs::read_to_string(self.folder.path().join("access.log"))
+            .context("reading nginx's log")?;
         Ok(text.lines().map(str::to_owned).collect())
     }
 }

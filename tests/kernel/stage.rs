@@ -41,7 +41,7 @@ pub(crate) struct Stage<'a> {
 impl Stage<'_> {
     /// Traces the server while the clients ask it. All that is started ends, and nothing is lost.
     pub(crate) fn play(&self, clients: &[Vec<String>]) -> anyhow::Result<Run> {
-        let run = self.play_with(&[], clients)?;
+        let run = self.play_with(&["--requests-per-second", "0"], clients)?;
         let said = || format!("{}\n{}", String::from_utf8_lossy(&run.output.stdout), run.stderr);
         run.is_whole().with_context(said)?;
         Ok(run)

@@ -34,6 +34,9 @@ impl Role {
     pub const SERVER: Self = Self(2);
 }
 
+/// Longest name of a UNIX socket, bytes (`UNIX_PATH_MAX`).
+pub const PATH_MAX: usize = 108;
+
 /// A connection that speaks HTTP, before its first head; or one that could not be opened.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -48,7 +51,7 @@ pub struct Connection {
     pub connection: ConnectionId,
     /// Who opened it.
     pub role: Role,
-    /// `AF_INET` (2) or `AF_INET6` (10).
+    /// `AF_UNIX` (1), `AF_INET` (2) or `AF_INET6` (10).
     pub family: u32,
     /// Port here.
     pub local_port: u16,
@@ -60,10 +63,15 @@ pub struct Connection {
     pub connect_ns: u64,
     /// When it was established; 0 if that was not seen.
     pub connected_ns: u64,
-    /// Address here; an IPv4 address in the first four bytes.
+    /// Address here; an IPv4 address in the first four bytes, of a UNIX socket the address of its
+    /// `struct sock` in the first eight.
     pub local: [u8; 16],
     /// Address there.
     pub remote: [u8; 16],
+    /// How long `path` is: 0 where the server's socket has no name, or is none of UNIX.
+    pub path_len: u32,
+    /// What a UNIX socket's server listens at (`sun_path`). A first byte of zero says that it is no file.
+    pub path: [u8; PATH_MAX],
 }
 
 /// A piece of the head of an HTTP/1 message. Followed by `head_len` bytes.
@@ -213,10 +221,26 @@ pub struct Conn {
     pub state: u32,
     /// 1 where the connection is over and bytes of it wait to be read, else 0.
     pub is_over: u32,
-    /// 1 where it is TCP, else 0.
-    pub is_tcp: u32,
+    /// Over what it goes.
+    pub transport: Transport,
+    /// Of a UNIX socket: which one it is of those that had this address.
+    pub inode: u64,
     /// Received, sent.
     pub ways: [Way; 2],
+}
+
+/// Over what a connection goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
+pub struct Transport(pub u32);
+
+impl Transport {
+    /// Something of the internet's families (MPTCP).
+    pub const OTHER: Self = Self(0);
+    /// TCP: its sequence numbers are known.
+    pub const TCP: Self = Self(1);
+    /// A UNIX stream socket.
+    pub const UNIX: Self = Self(2);
 }
 
 /// Of a [`Conn`].
@@ -231,9 +255,9 @@ pub mod state {
     pub const NEITHER: u32 = 2;
 }
 
-const _: () = assert!(size_of::<Connection>() == 128);
+const _: () = assert!(size_of::<Connection>() == 240);
 const _: () = assert!(size_of::<Head>() == 88);
 const _: () = assert!(size_of::<Frames>() == 88);
 const _: () = assert!(size_of::<End>() == 48);
 const _: () = assert!(size_of::<Closed>() == 64);
-const _: () = assert!(size_of::<Conn>() == 304);
+const _: () = assert!(size_of::<Conn>() == 312);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Machine, process::bare, rpc};
 use crate::{
     correlate::Placement,
-    event::{Connection, Role},
+    event::{Connection, Ends, Role},
     exchange::{Ending, Exchange},
     protocol::Version,
     span::{Attribute, Span, SpanKind, Status, key},
@@ -50,13 +50,10 @@ pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) 
     } else {
         add(Attribute::new(key::URL_FULL, url(&exchange, server.as_ref())));
     }
-    if let Some(ends) = exchange.ends {
-        add(Attribute::new(key::NETWORK_PEER_ADDRESS, ends.remote.ip().to_string()));
-        add(Attribute::new(key::NETWORK_PEER_PORT, u32::from(ends.remote.port())));
-        if is_server {
-            add(Attribute::new(key::CLIENT_ADDRESS, ends.remote.ip().to_string()));
-            add(Attribute::new(key::CLIENT_PORT, u32::from(ends.remote.port())));
-        }
+    peer(&exchange).into_iter().for_each(&mut add);
+    if is_server && let Some(Ends::Inet { remote, .. }) = exchange.ends {
+        add(Attribute::new(key::CLIENT_ADDRESS, remote.ip().to_string()));
+        add(Attribute::new(key::CLIENT_PORT, u32::from(remote.port())));
     }
     add(Attribute::new(key::NETWORK_PROTOCOL_VERSION, version(exchange.version)));
     let sizes = [
@@ -96,17 +93,36 @@ pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) 
     }
 }
 
+/// Who is at the other end, by the socket. The name of a UNIX socket is the server's.
+pub(super) fn peer(exchange: &Exchange) -> Vec<Attribute> {
+    match exchange.ends {
+        None => Vec::new(),
+        Some(Ends::Inet { remote, .. }) => vec![
+            Attribute::new(key::NETWORK_PEER_ADDRESS, remote.ip().to_string()),
+            Attribute::new(key::NETWORK_PEER_PORT, u32::from(remote.port())),
+        ],
+        Some(Ends::Unix { path, .. }) => {
+            let path = Some(path.to_text())
+                .filter(|path| !path.is_empty() && exchange.role == Role::Client);
+            let path = path.map(|path| Attribute::new(key::NETWORK_PEER_ADDRESS, path));
+            path.into_iter().chain([Attribute::new(key::NETWORK_TRANSPORT, "unix")]).collect()
+        }
+    }
+}
+
 /// A connection that could not be opened.
 pub(super) fn refused(connection: &Connection, placement: Placement, machine: &Machine) -> Span {
-    let remote = connection.remote;
-    let attributes = vec![
-        Attribute::new(key::SERVER_ADDRESS, remote.ip().to_string()),
-        Attribute::new(key::SERVER_PORT, u32::from(remote.port())),
-        Attribute::new(key::NETWORK_PEER_ADDRESS, remote.ip().to_string()),
-        Attribute::new(key::NETWORK_PEER_PORT, u32::from(remote.port())),
-        Attribute::new(key::NETWORK_TRANSPORT, "tcp"),
-        Attribute::new(key::ERROR_TYPE, errno(connection.error)),
-    ];
+    let mut attributes = vec![Attribute::new(key::ERROR_TYPE, errno(connection.error))];
+    // Of UNIX sockets none is seen that could not be opened.
+    if let Ends::Inet { remote, .. } = connection.ends {
+        attributes.extend([
+            Attribute::new(key::SERVER_ADDRESS, remote.ip().to_string()),
+            Attribute::new(key::SERVER_PORT, u32::from(remote.port())),
+            Attribute::new(key::NETWORK_PEER_ADDRESS, remote.ip().to_string()),
+            Attribute::new(key::NETWORK_PEER_PORT, u32::from(remote.port())),
+            Attribute::new(key::NETWORK_TRANSPORT, "tcp"),
+        ]);
+    }
     let start = connection.connect.unwrap_or(connection.time);
     Span {
         kind: SpanKind::Client,
@@ -158,16 +174,23 @@ fn errno(number: u32) -> String {
 /// Whom the request is for: what the head says, else the address.
 pub(super) fn server(exchange: &Exchange) -> Option<(String, Option<u16>)> {
     let authority = exchange.request.authority.as_deref().filter(|text| !text.is_empty());
-    let own = exchange.ends.map(|ends| match exchange.role {
-        Role::Client => ends.remote,
-        Role::Server => ends.local,
+    let own = exchange.ends.and_then(|ends| match (ends, exchange.role) {
+        (Ends::Inet { remote, .. }, Role::Client) => {
+            Some((remote.ip().to_string(), Some(remote.port())))
+        }
+        (Ends::Inet { local, .. }, Role::Server) => {
+            Some((local.ip().to_string(), Some(local.port())))
+        }
+        (Ends::Unix { path, .. }, _) => {
+            Some((path.to_text(), None)).filter(|(path, _)| !path.is_empty())
+        }
     });
     match authority {
         Some(authority) => {
             let (host, port) = host_and_port(authority);
-            Some((host.to_owned(), port.or_else(|| own.map(|own| own.port()))))
+            Some((host.to_owned(), port.or_else(|| own.and_then(|(_, port)| port))))
         }
-        None => own.map(|own| (own.ip().to_string(), Some(own.port()))),
+        None => own,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Machine,
-    exchange::{failure, server},
+    exchange::{failure, peer, server},
     process::bare,
 };
 use crate::{
@@ -57,10 +57,7 @@ pub(super) fn span(
             add(Attribute::new(key::SERVER_PORT, u32::from(port)));
         }
     }
-    if let Some(ends) = exchange.ends {
-        add(Attribute::new(key::NETWORK_PEER_ADDRESS, ends.remote.ip().to_string()));
-        add(Attribute::new(key::NETWORK_PEER_PORT, u32::from(ends.remote.port())));
-    }
+    peer(exchange).into_iter().for_each(&mut add);
     let first = exchange.response_first;
     let counts = [
         (key::RPC_REQUESTS, grpc.request_messages),

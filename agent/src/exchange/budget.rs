@@ -19,17 +19,28 @@ use crate::{
 
 /// Processes that are kept account of at one time. What more there are has no limit.
 const MAX_PROCESSES: usize = 32 * 1024;
+/// Requests of a process that the kernel side may have counted and not told of yet.
+const IN_FLIGHT: u32 = 32;
+/// From when a request was made until it is read: after this it was certainly within another second.
+const A_WHILE_NS: u64 = 2_000_000_000;
 /// Exchanges of which is remembered what was decided; the oldest are forgotten first.
 const MAX_DECIDED: usize = 16 * 1024;
 
 type ExchangeId = (ConnectionId, u64);
 
+#[derive(Debug)]
+struct Account {
+    owner: TaskId,
+    budget: Budget,
+    /// When it was last used up, or nearly so.
+    full: Option<BootNanos>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     /// 0 for no limit.
     requests_per_second: u32,
-    /// With the owner of each.
-    processes: HashMap<TaskId, (TaskId, Budget)>,
+    processes: HashMap<TaskId, Account>,
     /// Clients' exchanges below which a server's was told.
     promised: Recent<ExchangeId>,
     /// Clients' exchanges that were not told.
@@ -44,15 +55,19 @@ impl Budgets {
     /// The kernel side told of a request.
     pub(super) fn begins(&mut self, process: TaskId, owner: TaskId, time: BootNanos) {
         let most = self.requests_per_second;
-        if let Some(budget) = self.of(process, owner) {
-            budget.allows(time.0, most);
+        let certain = most.saturating_sub(IN_FLIGHT).max(1);
+        if let Some(account) = self.of(process, owner) {
+            account.budget.allows(time.0, most);
+            if account.budget.is_used_up(time.0, certain) {
+                account.full = Some(time);
+            }
         }
     }
 
-    /// Whether the kernel side tells of a request that the process makes then, as far as is known.
+    /// Whether the kernel side tells of a request that was made shortly before: certainly.
     pub(super) fn is_left(&self, process: TaskId, time: BootNanos) -> bool {
-        let budget = self.processes.get(&process);
-        !budget.is_some_and(|(_, budget)| budget.is_used_up(time.0, self.requests_per_second))
+        let full = self.processes.get(&process).and_then(|account| account.full);
+        full.is_none_or(|full| time.0.saturating_sub(full.0) > A_WHILE_NS)
     }
 
     pub(super) fn is_limited(&self) -> bool {
@@ -110,7 +125,7 @@ impl Budgets {
         status: Option<u16>,
     ) -> bool {
         let most = self.requests_per_second;
-        let Some(budget) = self.of(process, owner) else { return true };
+        let Some(Account { budget, .. }) = self.of(process, owner) else { return true };
         if budget.allows(time.0, most) {
             return true;
         }
@@ -125,23 +140,23 @@ impl Budgets {
     }
 
     /// `None` where there is no limit.
-    fn of(&mut self, process: TaskId, owner: TaskId) -> Option<&mut Budget> {
+    fn of(&mut self, process: TaskId, owner: TaskId) -> Option<&mut Account> {
         let is_full = self.processes.len() >= MAX_PROCESSES;
         if !self.is_limited() || (is_full && !self.processes.contains_key(&process)) {
             return None;
         }
-        let (_, budget) = self.processes.entry(process).or_insert((owner, Budget::NEW));
-        Some(budget)
+        let fresh = Account { owner, budget: Budget::NEW, full: None };
+        Some(self.processes.entry(process).or_insert(fresh))
     }
 
     /// The process ended: its requests that were not told.
     pub(super) fn take(&mut self, process: TaskId) -> Beyond {
-        self.processes.remove(&process).map(|(_, budget)| budget.beyond).unwrap_or_default()
+        self.processes.remove(&process).map(|account| account.budget.beyond).unwrap_or_default()
     }
 
     /// Likewise of all that have not, with their owners.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (TaskId, Beyond)> {
-        self.processes.drain().map(|(_, (owner, budget))| (owner, budget.beyond))
+        self.processes.drain().map(|(_, account)| (account.owner, account.budget.beyond))
     }
 }
 

@@ -3,14 +3,11 @@
 //! A server may be told of a request before its client is told to have sent it, and of the end of it
 //! after the client is gone: so both are joined when the server's exchange is complete.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    net::SocketAddr,
-};
+use std::collections::{HashMap, VecDeque};
 
-use super::{Ends, Exchange, Peer, budget::Budgets};
+use super::{Exchange, Peer, budget::Budgets};
 use crate::{
-    event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId},
+    event::{BootNanos, Connection, ConnectionId, Endpoint, Ends, Role, TaskId},
     protocol::Version,
 };
 
@@ -18,7 +15,7 @@ use crate::{
 const MAX_CLIENTS: usize = 32 * 1024;
 
 /// The two ends of a connection, the client's first.
-type Pair = (SocketAddr, SocketAddr);
+type Pair = (Endpoint, Endpoint);
 
 #[derive(Debug)]
 struct Client {
@@ -62,7 +59,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn insert(&mut self, connection: &Connection) {
-        let pair = (connection.local, connection.remote);
+        let pair = connection.ends.pair();
         let peer = Peer { owner: connection.owner, connection: connection.connection };
         let (process, asked) = (connection.process, Asked::default());
         let client = Client { peer, last: None, process, asked };
@@ -76,17 +73,17 @@ impl Clients {
         }
     }
 
-    /// The head of a request is complete.
-    pub(super) fn asks(&mut self, connection: &Connection, head: &Head<'_>) {
-        let client = self.by_ends.get_mut(&(connection.local, connection.remote));
+    /// The process begins to send a request.
+    pub(super) fn asks(&mut self, connection: &Connection, process: TaskId, ordinal: u32) {
+        let client = self.by_ends.get_mut(&connection.ends.pair());
         if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
-            client.process = head.process;
-            client.asked.insert(head.ordinal);
+            client.process = process;
+            client.asked.insert(ordinal);
         }
     }
 
     pub(super) fn closed(&mut self, connection: &Connection, last: BootNanos) {
-        let client = self.by_ends.get_mut(&(connection.local, connection.remote));
+        let client = self.by_ends.get_mut(&connection.ends.pair());
         if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
             client.last = Some(last);
         }
@@ -113,8 +110,8 @@ impl Clients {
     /// At the other end of a server's connection. A client may be gone before its request is read, but
     /// not before the connection was there.
     fn client(&self, ends: Option<Ends>, server: ConnectionId) -> Option<&Client> {
-        let ends = ends?;
-        let client = self.by_ends.get(&(ends.remote, ends.local))?;
+        let (here, there) = ends?.pair();
+        let client = self.by_ends.get(&(there, here))?;
         let is_another = client.last.is_some_and(|last| last.0 < server.since_ns);
         (!is_another).then_some(client)
     }

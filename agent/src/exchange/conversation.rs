@@ -7,7 +7,7 @@ use super::{
     threads::{Thread, Threads},
 };
 use crate::{
-    event::{BootNanos, CloseReason, Closed, Connection, Head, Way},
+    event::{BootNanos, CloseReason, Closed, Connection, Head, Role, Way},
     protocol::{
         RequestHead, Version,
         http1::{self, NoHead},
@@ -101,10 +101,14 @@ impl Conversation {
         Released::default()
     }
 
-    /// Whether what this head ends is a request.
-    pub(super) fn asked_last(&self, head: &Head<'_>) -> bool {
-        let last = self.waiting.last();
-        last.is_some_and(|open| open.request_way == head.way && open.ordinal == head.ordinal)
+    /// The number of the request of which this is the first piece; it counts once the head is complete.
+    pub(super) fn asks(&self, head: &Head<'_>) -> Option<u32> {
+        let asks = match self.announced?.role {
+            Role::Client => Way::Sent,
+            Role::Server => Way::Received,
+        };
+        let is_first = head.offset == 0 && head.way == asks;
+        is_first.then(|| head.ordinal.wrapping_add(u32::from(!head.head_ended)))
     }
 
     /// The request that a response with this number answers. Those before it are never answered.

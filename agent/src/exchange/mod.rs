@@ -20,7 +20,7 @@ mod threads;
 #[cfg(test)]
 mod upgrades;
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 pub use self::threads::Cause;
 use self::{
@@ -32,8 +32,8 @@ use self::{
 };
 use crate::{
     event::{
-        Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Exec, Frames, Head,
-        Role, TaskId, Way,
+        Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Ends, Exec, Frames,
+        Head, Role, TaskId, Way,
     },
     protocol::{Grpc, RequestHead, ResponseHead, Version, http2},
 };
@@ -42,19 +42,6 @@ use crate::{
 const MAX_CONNECTIONS: usize = 16 * 1024;
 /// Requests of one connection that wait for their response.
 const MAX_WAITING: usize = 256;
-
-/// Where an exchange took place, and between whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ends {
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
-}
-
-impl From<Connection> for Ends {
-    fn from(known: Connection) -> Self {
-        Self { local: known.local, remote: known.remote }
-    }
-}
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +104,7 @@ pub struct Exchange {
 pub enum Told {
     Exchange(Box<Exchange>),
     /// A connection that could not be opened.
-    Refused(Connection),
+    Refused(Box<Connection>),
 }
 
 /// Records of which nothing is held any more, beside those of what was told.
@@ -165,7 +152,7 @@ impl Exchanges {
     pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
         if connection.error != 0 {
             self.held += 1;
-            out.push(Told::Refused(*connection));
+            out.push(Told::Refused(Box::new(*connection)));
             return self.release(out, Released::default());
         }
         let Some(conversation) = room(&mut self.conversations, connection.connection) else {
@@ -189,6 +176,12 @@ impl Exchanges {
             self.threads.interleaves(head.owner);
         }
         conversation.begins(head.way, out);
+        if let Some(ordinal) = conversation.asks(head) {
+            self.budgets.begins(head.process, head.owner, head.time);
+            if let Some(client) = conversation.announced.filter(|_| head.way == Way::Sent) {
+                self.clients.asks(&client, head.process, ordinal);
+            }
+        }
         let piece = match head.way {
             Way::Received => &mut conversation.received,
             Way::Sent => &mut conversation.sent,
@@ -200,12 +193,6 @@ impl Exchanges {
             let whole = conversation.whole(&mut self.threads, head, piece);
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;
-            if conversation.asked_last(head) {
-                self.budgets.begins(head.process, head.owner, head.time);
-                if let Some(client) = conversation.announced.filter(|_| head.way == Way::Sent) {
-                    self.clients.asks(&client, head);
-                }
-            }
         }
         conversation.has_losses |= released.unpaired > 0;
         if head.message_ended {

@@ -1,6 +1,6 @@
 //! A connection that speaks HTTP/2: many exchanges at one time.
 
-use super::{Ending, Ends, Exchange, open::Open};
+use super::{Ending, Exchange, open::Open};
 use crate::{
     event::{BootNanos, Connection, Frames, Role, TaskId, Way},
     protocol::{self, Direction, Failure, http2},
@@ -83,7 +83,7 @@ impl Multiplexed {
             owner: self.owner,
             // Frames of several requests leave in one call of whoever comes first.
             tid: None,
-            ends: Some(Ends::from(known)),
+            ends: Some(known.ends),
             peer: None,
             cause: None,
             version: exchange.version,

@@ -1,6 +1,6 @@
 //! A head that is not complete, and a request that is not answered.
 
-use super::{Cause, Ending, Ends, Exchange, threads::Thread};
+use super::{Cause, Ending, Exchange, threads::Thread};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId, Way},
     protocol::{RequestHead, ResponseHead, Version, http2},
@@ -90,7 +90,7 @@ impl Open {
             connection: self.connection,
             ordinal: u64::from(self.ordinal),
             context: self.request.context.clone(),
-            ends: announced.map(Ends::from),
+            ends: announced.map(|known| known.ends),
             peer: None,
             request_first: self.request_first,
         }
@@ -145,7 +145,7 @@ impl Open {
             process: self.thread.process,
             owner: self.owner,
             tid: Some(self.thread.tid),
-            ends: announced.map(Ends::from),
+            ends: announced.map(|known| known.ends),
             peer: None,
             cause: self.cause,
             version: self.version,

@@ -33,6 +33,8 @@ fn announced(role: wire::Role, local_port: u16, remote_port: u16, sock: u64) -> 
         connected_ns: 9,
         local,
         remote: local,
+        path_len: 0,
+        path: [0; wire::PATH_MAX],
     };
     fixed.as_bytes().to_vec()
 }

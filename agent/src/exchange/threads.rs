@@ -10,9 +10,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Ends, Exchange, Peer, programs};
+use super::{Exchange, Peer, programs};
 use crate::{
-    event::{BootNanos, ConnectionId, Exec, Role, TaskId},
+    event::{BootNanos, ConnectionId, Ends, Exec, Role, TaskId},
     propagation::Context,
 };
 

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::{Ending, Exchanges, Told};
 use crate::{
     event::{
-        BootNanos, CloseReason, Closed, Connection, ConnectionId, Frames, Head, Role, TaskId, Way,
+        BootNanos, CloseReason, Closed, Connection, ConnectionId, Ends, Frames, Head, Role, TaskId,
+        Way,
     },
     protocol::http2::Counts,
     record::tests::task,
@@ -38,8 +39,7 @@ impl Seen {
             connection: ID,
             time: BootNanos(1),
             role: Role::Client,
-            local: end(40_000),
-            remote: end(80),
+            ends: Ends::Inet { local: end(40_000), remote: end(80) },
             error: 0,
             connect: None,
             connected: None,

@@ -2,7 +2,7 @@
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, FExit, KProbe, Program, ProgramError, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 
 use super::load::LoadError;
@@ -14,6 +14,8 @@ pub(super) fn unload(program: &mut Program) -> Result<(), LoadError> {
     } else if let Program::RawTracePoint(program) = program {
         program.unload()
     } else if let Program::FExit(program) = program {
+        program.unload()
+    } else if let Program::FEntry(program) = program {
         program.unload()
     } else if let Program::KProbe(program) = program {
         program.unload()
@@ -33,6 +35,8 @@ pub(super) enum Attached {
     Tracepoint,
     /// fexit.
     Function,
+    /// fentry.
+    FunctionEntry,
     /// At the beginning or the end, as the object says.
     Kprobe,
 }
@@ -59,6 +63,11 @@ pub(super) fn attach(
     };
     if attached == Attached::Function {
         let program: &mut FExit = program.try_into()?;
+        program.load(target, btf)?;
+        return program.attach().map(drop);
+    }
+    if attached == Attached::FunctionEntry {
+        let program: &mut FEntry = program.try_into()?;
         program.load(target, btf)?;
         return program.attach().map(drop);
     }

@@ -33,6 +33,15 @@ const STATE: Program = ("state", Attached::Tracepoint, "inet_sock_set_state");
 
 /// What sendfile and splice end in before Linux 6.5; later it is `tcp_sendmsg`.
 const SENDPAGE: &str = "tcp_sendpage";
+/// Likewise, and `unix_stream_sendmsg`.
+const UNIX_SENDPAGE: &str = "unix_stream_sendpage";
+
+/// A UNIX socket is closed, where the kernel takes fentry.
+const RELEASED: Program = ("released_fentry", Attached::FunctionEntry, "unix_release");
+const RELEASED_BY_KPROBE: Program = ("released_kprobe", Attached::Kprobe, "unix_release");
+
+/// Those of kprobes that are the same on every kernel.
+const IN_ONE_FORM: [&str; 3] = ["released_kprobe", "sends_unix_kprobe", "receives_unix_kprobe"];
 
 impl Backend {
     pub const ALL: [Self; 3] = [Self::Tracepoint, Self::Fentry, Self::Kprobe];
@@ -42,6 +51,29 @@ impl Backend {
             Self::Tracepoint => "tracepoint",
             Self::Fentry => "fentry",
             Self::Kprobe => "kprobe",
+        }
+    }
+
+    /// What UNIX sockets need beside that: the first of these sets that attaches.
+    fn unix_programs(self) -> &'static [&'static [Program]] {
+        match self {
+            // Those of TCP see them as well, but not the end of a connection.
+            Self::Tracepoint => &[&[RELEASED], &[RELEASED_BY_KPROBE]],
+            Self::Fentry => &[&[
+                ("sent_unix_fexit", Attached::Function, "unix_stream_sendmsg"),
+                ("sent_page_unix_fexit", Attached::Function, UNIX_SENDPAGE),
+                ("received_unix_fexit", Attached::Function, "unix_stream_recvmsg"),
+                RELEASED,
+            ]],
+            Self::Kprobe => &[&[
+                ("sends_unix_kprobe", Attached::Kprobe, "unix_stream_sendmsg"),
+                ("sent_kprobe", Attached::Kprobe, "unix_stream_sendmsg"),
+                ("sends_unix_kprobe", Attached::Kprobe, UNIX_SENDPAGE),
+                ("sent_kprobe", Attached::Kprobe, UNIX_SENDPAGE),
+                ("receives_unix_kprobe", Attached::Kprobe, "unix_stream_recvmsg"),
+                ("received_unix_kprobe", Attached::Kprobe, "unix_stream_read_actor"),
+                RELEASED_BY_KPROBE,
+            ]],
         }
     }
 
@@ -108,8 +140,22 @@ impl Probes {
 
     /// All of its programs, or none and an error that names the first that did not attach.
     fn attach_backend(&mut self, backend: Backend) -> Result<(), LoadError> {
-        for &(program, attached, target) in backend.programs() {
-            if target == SENDPAGE && !self.sockets.has_sendpage {
+        self.attach_programs(backend.programs())?;
+        self.unix = Some(LoadError::Absent("programs on UNIX sockets"));
+        for programs in backend.unix_programs() {
+            self.unix = self.attach_programs(programs).err();
+            if self.unix.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, or none.
+    fn attach_programs(&mut self, programs: &[Program]) -> Result<(), LoadError> {
+        let before = self.requests.len();
+        for &(program, attached, target) in programs {
+            if (target == SENDPAGE || target == UNIX_SENDPAGE) && !self.sockets.has_sendpage {
                 continue;
             }
             let name = self.name_of(program, attached, target);
@@ -117,17 +163,29 @@ impl Probes {
             let result = attach(ebpf, &name, attached, target, btf);
             self.requests.push(name);
             if let Err(source) = result {
-                self.detach_requests()?;
+                self.detach_from(before)?;
                 return Err(LoadError::Attach { program, target, source });
             }
         }
         Ok(())
     }
 
+    /// Why UNIX sockets are not seen, or their end is not, by what is attached.
+    pub fn unix_error(&self) -> Option<&LoadError> {
+        self.unix.as_ref()
+    }
+
     /// Detaches what [`Probes::attach_requests`] attached.
     pub fn detach_requests(&mut self) -> Result<(), LoadError> {
-        for name in std::mem::take(&mut self.requests) {
-            if let Some(program) = self.ebpf_mut().program_mut(&name) {
+        self.detach_from(0)
+    }
+
+    /// All but the first so many; not those that others of them are, too.
+    fn detach_from(&mut self, first: usize) -> Result<(), LoadError> {
+        for name in self.requests.split_off(first) {
+            if !self.requests.contains(&name)
+                && let Some(program) = self.ebpf_mut().program_mut(&name)
+            {
                 unload(program)?;
             }
         }
@@ -138,6 +196,8 @@ impl Probes {
     fn name_of(&self, program: &str, attached: Attached, target: &str) -> String {
         let form = match attached {
             Attached::Tracepoint => self.first_copy(),
+            Attached::FunctionEntry => "",
+            Attached::Kprobe if IN_ONE_FORM.contains(&program) => "",
             Attached::Function | Attached::Kprobe if self.sockets.is_early => "_early",
             Attached::Function if target == "tcp_recvmsg" && self.sockets.has_nonblock => "_6",
             Attached::Function | Attached::Kprobe => "",

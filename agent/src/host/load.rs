@@ -138,6 +138,8 @@ pub struct Probes {
     pub(super) sockets: Sockets,
     /// The programs on sockets that are attached.
     pub(super) requests: Vec<String>,
+    /// Why those on UNIX sockets are not.
+    pub(super) unix: Option<LoadError>,
 }
 
 /// What the kernel side counted.
@@ -181,7 +183,14 @@ impl Probes {
             .map_max_entries("SCRATCH", copies_len + 2)
             .load(object.as_bytes())
             .map_err(LoadError::Object)?;
-        Ok(Self { ebpf, btf: None, copies, sockets: kernel.sockets, requests: Vec::new() })
+        Ok(Self {
+            ebpf,
+            btf: None,
+            copies,
+            sockets: kernel.sockets,
+            requests: Vec::new(),
+            unix: None,
+        })
     }
 
     /// Attaches fork, exec and exit: all or an error that names the first that did not.

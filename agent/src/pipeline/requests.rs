@@ -40,6 +40,8 @@ fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u
         connected_ns: 0,
         local,
         remote: local,
+        path_len: 0,
+        path: [0; wire::PATH_MAX],
     };
     fixed.as_bytes().to_vec()
 }

@@ -219,15 +219,33 @@ fn requests(probes: &mut Probes) -> Vec<Check> {
             Err(error) => Check::new(name, Verdict::Information, told(&error)),
         });
     }
-    checks.push(match probes.attach_requests(Capture::Auto) {
+    match probes.attach_requests(Capture::Auto) {
         Ok(backend) => {
             let found = format!("run with --capture {}", backend.name());
-            Check::new("request probes", Verdict::Ok, found)
+            checks.push(Check::new("request probes", Verdict::Ok, found));
+            checks.push(unix_sockets(probes, backend));
         }
-        Err(error) => Check::new("request probes", Verdict::Limited, told(&error))
-            .remedy("processes are traced, HTTP is not"),
-    });
+        Err(error) => checks.push(
+            Check::new("request probes", Verdict::Limited, told(&error))
+                .remedy("processes are traced, HTTP is not"),
+        ),
+    }
     checks
+}
+
+/// What of UNIX sockets is seen by what is attached.
+fn unix_sockets(probes: &Probes, backend: Backend) -> Check {
+    const NAME: &str = "requests over UNIX sockets";
+    match (probes.unix_error(), backend) {
+        (None, _) => Check::new(NAME, Verdict::Ok, "seen"),
+        (Some(error), Backend::Tracepoint) => {
+            let found = "seen; that one was closed is seen at the other side, or late";
+            Check::new(NAME, Verdict::Information, format!("{found}: {}", told(error)))
+        }
+        (Some(error), Backend::Fentry | Backend::Kprobe) => {
+            Check::new(NAME, Verdict::Limited, format!("not seen: {}", told(error)))
+        }
+    }
 }
 
 /// Why a program is not attached, with the verifier's last words.
