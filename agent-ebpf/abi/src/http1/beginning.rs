@@ -24,7 +24,7 @@ pub(super) enum Beginning {
 pub(super) fn beginning(line: &Line) -> Beginning {
     let [mut rest, mut more, mut most] = line.first;
     let mut at = 0;
-    while at <= METHOD_MAX {
+    while at < METHOD_MAX {
         let byte = rest as u8;
         if byte.wrapping_sub(b'A') >= 26 && byte != b'-' && byte != b'_' {
             break;
@@ -36,7 +36,7 @@ pub(super) fn beginning(line: &Line) -> Beginning {
     }
     let is_connect = line.first[0] == word(b"CONNECT ");
     if at >= line.len {
-        return if line.len <= METHOD_MAX { Beginning::Open } else { Beginning::Nothing };
+        return Beginning::Open;
     }
     if line.first[0] & 0xff_ffff_ffff == word(b"HTTP/") {
         return Beginning::Response;

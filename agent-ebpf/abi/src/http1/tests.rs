@@ -175,6 +175,13 @@ fn other_protocols_are_refused_early() {
 }
 
 #[test]
+fn a_method_has_so_many_letters_and_no_more_in_whatever_calls() {
+    let method = |letters: usize| format!("{} / HTTP/1.1\r\n\r\n", "M".repeat(letters));
+    check(&[('>', method(20).as_bytes())], &[">head 35"]);
+    check(&[('>', method(21).as_bytes())], &[">refused"]);
+}
+
+#[test]
 fn an_http2_preface_is_known_by_its_first_five_bytes() {
     for split in [1, 2, 5, 24] {
         let mut stream = Stream::NEW;
