@@ -1,5 +1,7 @@
 //! A head that is not complete, and a request that is not answered.
 
+use abi::socket::HEAD_MAX;
+
 use super::{Cause, Ending, Exchange, threads::Thread};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId, Way},
@@ -27,7 +29,10 @@ impl Piece {
         self.tid = self.tid.filter(|tid| *tid == head.tid);
         // Behind a gap, or behind what is kept of a long head, bytes are of no use; the rest stands.
         if head.offset as usize == self.bytes.len() {
-            self.bytes.extend_from_slice(head.bytes);
+            // The kernel side looks only at where a piece begins; what is read of a head must not hang
+            // on how its bytes were cut.
+            let room = (HEAD_MAX as usize).saturating_sub(self.bytes.len());
+            self.bytes.extend_from_slice(head.bytes.get(..room).unwrap_or(head.bytes));
         }
         self.records += 1;
         torn
