@@ -7,11 +7,11 @@ use super::{
     threads::{Thread, Threads},
 };
 use crate::{
-    event::{BootNanos, CloseReason, Closed, Connection, Head, Role, Way},
+    event::{BootNanos, CloseReason, Closed, Connection, Frames, Head, Role, Way},
     protocol::{
         RequestHead, Version,
         http1::{self, NoHead},
-        http2,
+        http2::{self, HEADER_LEN, PREFACE},
     },
 };
 
@@ -181,6 +181,40 @@ impl Conversation {
         self.exchanges += 1;
         let records = std::mem::take(&mut self.records);
         out.push(Told::Exchange(Box::new(open.told(self.announced, first, ending, last, records))));
+    }
+
+    /// Keeps the beginning of the first frame of a server that speaks first, which comes before it is
+    /// known that it is one. Gives whether it is that.
+    pub(super) fn may_be_frames(&mut self, frames: &Frames<'_>) -> bool {
+        let piece = self.piece(frames.way);
+        let have = piece.bytes.len() as u64;
+        let is_beginning =
+            have == frames.offset && have + (frames.bytes.len() as u64) < HEADER_LEN as u64;
+        if is_beginning {
+            piece.bytes.extend_from_slice(frames.bytes);
+            piece.records += 1;
+        }
+        is_beginning
+    }
+
+    /// Frames come. Gives what came of the first before it was known to be one; what else came this
+    /// way may be the beginning of the preface, before that was known.
+    pub(super) fn begins_frames(&mut self, way: Way) -> Vec<u8> {
+        let piece = self.piece(way);
+        let is_preface = PREFACE.starts_with(&piece.bytes);
+        if !is_preface && piece.bytes.first() != Some(&0) {
+            return Vec::new();
+        }
+        let piece = std::mem::take(piece);
+        self.records += piece.records;
+        if is_preface { Vec::new() } else { piece.bytes }
+    }
+
+    fn piece(&mut self, way: Way) -> &mut Piece {
+        match way {
+            Way::Received => &mut self.received,
+            Way::Sent => &mut self.sent,
+        }
     }
 
     /// Its frames; with the first of them an upgraded request becomes stream 1.

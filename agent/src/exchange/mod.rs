@@ -207,19 +207,27 @@ impl Exchanges {
     }
 
     pub fn frames(&mut self, frames: &Frames<'_>, out: &mut Vec<Told>) -> Released {
-        let Some(conversation) = self.conversations.get_mut(&frames.connection) else {
-            return Released { unpaired: 1, ..Released::default() };
+        let Some(conversation) = room(&mut self.conversations, frames.connection) else {
+            return Released { refused: 1, ..Released::default() };
         };
         let Some(announced) = conversation.announced else {
+            if conversation.may_be_frames(frames) {
+                self.held += 1;
+                return Released::default();
+            }
             conversation.has_losses = true;
             return Released { unpaired: 1, ..Released::default() };
         };
         conversation.records += 1;
         self.held += 1;
+        let before = conversation.begins_frames(frames.way);
         let multiplexed = conversation.multiplexed(announced);
         if announced.role == Role::Server {
             // It serves many requests at one time, or may at any.
             self.threads.interleaves(frames.owner);
+        }
+        if !before.is_empty() {
+            multiplexed.bytes(&Frames { offset: 0, bytes: &before, ..*frames });
         }
         multiplexed.bytes(frames);
         self.http2 += conversation.take_counts();

@@ -3,11 +3,11 @@
 use super::{Ending, Exchange, open::Open};
 use crate::{
     event::{BootNanos, Connection, Frames, Role, TaskId, Way},
-    protocol::{self, Direction, Failure, http2},
+    protocol::{
+        self, Direction, Failure,
+        http2::{self, PREFACE},
+    },
 };
-
-/// What the client sends first (RFC 9113 §3.4). The kernel side recognises it and passes over it.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 #[derive(Debug)]
 pub(super) struct Multiplexed {
@@ -48,6 +48,7 @@ impl Multiplexed {
         if frames.way != asks {
             return feed(Direction::Response, frames.offset, frames.bytes);
         }
+        // What the client sends first: the kernel side recognises it and passes over it.
         let preface = PREFACE.len() as u64;
         if frames.offset == 0 {
             feed(Direction::Request, 0, PREFACE);

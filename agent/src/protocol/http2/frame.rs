@@ -3,10 +3,10 @@
 
 use crate::reader::Reader;
 
-pub(super) const HEADER_LEN: usize = 9;
+pub(crate) const HEADER_LEN: usize = 9;
 
 /// RFC 9113 §3.4: what a client's bytes begin with.
-pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// RFC 9113 §6.5.2: frames are not longer until the peer says that they may be.
 const INITIAL_MAX_FRAME: u32 = 16 * 1024;

@@ -11,9 +11,10 @@ mod settings;
 mod state;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod walk;
 
+pub(crate) use self::frame::{HEADER_LEN, PREFACE};
 pub use self::limit::Counts;
 use self::{
     state::{Out, State},

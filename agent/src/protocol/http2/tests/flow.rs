@@ -167,7 +167,7 @@ fn an_upgraded_request_is_stream_1() {
     // The client allowed a larger table in its request.
     let larger = [&b"\x3f\xe1\x7f"[..], &status("200")].concat();
     wire.frame(Response, SETTINGS, 0, 0, b"").headers(Response, END_STREAM, 1, &larger);
-    wire.raw(Request, frame::PREFACE).frame(Request, SETTINGS, 0, 0, b"");
+    wire.raw(Request, PREFACE).frame(Request, SETTINGS, 0, 0, b"");
     wire.headers(Request, END_STREAM, 3, &get("/3"));
     wire.headers(Response, END_STREAM, 3, &status("404"));
     wire.runs.iter().for_each(|run| seen.run(run));

@@ -73,7 +73,7 @@ impl Wire {
     /// Seen from its start.
     pub(super) fn new() -> Self {
         let mut wire = Self::default();
-        wire.raw(Request, frame::PREFACE);
+        wire.raw(Request, PREFACE);
         wire.frame(Request, SETTINGS, 0, 0, b"\0\x03\0\0\0\x64");
         wire.frame(Response, SETTINGS, 0, 0, b"");
         wire.frame(Response, SETTINGS, 1, 0, b"").frame(Request, SETTINGS, 1, 0, b"");
