@@ -2,6 +2,8 @@
 //!
 //! What is read from the process is what that machine wants to see: heads and the framing of chunks.
 //! Of bodies nothing is read.
+//!
+//! `agent/src/pipeline/message/` tells this again for tests on the host: what changes here changes there.
 #![expect(unsafe_code, reason = "map values are shared with other CPUs")]
 
 use abi::{

@@ -237,7 +237,11 @@ impl From<DecodeError> for Loss {
 }
 
 #[cfg(test)]
+mod message;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tests {
     use super::*;

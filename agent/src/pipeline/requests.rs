@@ -1,13 +1,13 @@
 //! Requests from records to spans: whose child each is, and which are left to others.
 
-use abi::{
-    WIRE_VERSION,
-    header::{Header, Kind},
-    socket as wire,
-};
+use abi::{header::Kind, socket as wire};
 use zerocopy::IntoBytes as _;
 
-use super::{tests::pipeline, *};
+use super::{
+    message::{self, header},
+    tests::pipeline,
+    *,
+};
 use crate::{
     record::tests::{exec_record, task},
     span::{SpanKind, Value, key},
@@ -15,35 +15,12 @@ use crate::{
 
 const TRACED: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
 
-fn header(kind: Kind, len: usize, time_ns: u64) -> Header {
-    Header { kind, version: WIRE_VERSION, len_bytes: u32::try_from(len).unwrap(), time_ns }
-}
-
 fn id(sock: u64) -> wire::ConnectionId {
     wire::ConnectionId { sock, since_ns: 1 }
 }
 
 fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u8> {
-    let mut local = [0; 16];
-    local[..4].copy_from_slice(&[127, 0, 0, 1]);
-    let fixed = wire::Connection {
-        header: header(Kind::CONNECTION, size_of::<wire::Connection>(), 90_000),
-        process: task(pid),
-        owner: task(pid),
-        connection: id(sock),
-        role,
-        family: 2,
-        local_port: ports.0,
-        remote_port: ports.1,
-        error: 0,
-        connect_ns: 0,
-        connected_ns: 0,
-        local,
-        remote: local,
-        path_len: 0,
-        path: [0; wire::PATH_MAX],
-    };
-    fixed.as_bytes().to_vec()
+    message::connection(task(pid), id(sock), role, ports, 90_000)
 }
 
 /// The first of its direction, by the first thread, whole and without a body.

@@ -9,21 +9,21 @@ mod split;
 use super::*;
 pub(super) use crate::protocol::Direction::{Request, Response};
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
 pub(super) const PUSH_PROMISE: u8 = 5;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const CONTINUATION: u8 = 9;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const CONTINUATION: u8 = 9;
 
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
-pub(super) const PADDED: u8 = 8;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
 
 /// A header block of literals that set nothing.
-pub(super) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -40,26 +40,26 @@ pub(super) fn get(path: &str) -> Vec<u8> {
     block(&[(":method", "GET"), (":scheme", "http"), (":authority", "a.example"), (":path", path)])
 }
 
-pub(super) fn status(status: &str) -> Vec<u8> {
+pub(crate) fn status(status: &str) -> Vec<u8> {
     block(&[(":status", status)])
 }
 
 /// Bytes that follow each other, of one direction.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub(super) direction: Direction,
     pub(super) time: u64,
     pub(super) offset: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What is written, cut into runs as the kernel side does. Each frame is a tick later than the one
 /// before it.
 #[derive(Debug, Default)]
-pub(super) struct Wire {
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Wire {
+    pub(crate) runs: Vec<Run>,
     /// Bytes at the start of each payload of DATA that are shown.
-    pub(super) shown: usize,
+    pub(crate) shown: usize,
     at: Sides<u64>,
     time: u64,
 }
@@ -88,7 +88,7 @@ impl Wire {
         self
     }
 
-    pub(super) fn frame(
+    pub(crate) fn frame(
         &mut self,
         direction: Direction,
         kind: u8,
