@@ -379,6 +379,9 @@ impl Known {
             sent_body_bytes: sent.stream.body_bytes,
             received_body_bytes: received.stream.body_bytes,
             last_ns: if sent.last_ns > received.last_ns { sent.last_ns } else { received.last_ns },
+            cut: u32::from(received.stream.phase.is_bounded())
+                | u32::from(sent.stream.phase.is_bounded()) << 1,
+            _pad: 0,
         });
         submit(slot);
     }

@@ -225,6 +225,8 @@ fn closed<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         sent_body_bytes: fixed.sent_body_bytes,
         received_body_bytes: fixed.received_body_bytes,
         last: BootNanos(fixed.last_ns),
+        sent_cut: fixed.cut & 2 != 0,
+        received_cut: fixed.cut & 1 != 0,
     }))
 }
 

@@ -165,6 +165,9 @@ pub struct Closed {
     pub received_body_bytes: u64,
     /// When the last byte was moved.
     pub last: BootNanos,
+    /// A body that said how long it is was not all sent, or not all received.
+    pub sent_cut: bool,
+    pub received_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -258,16 +258,24 @@ fn failures() -> anyhow::Result<()> {
     let refused = run.span("connect")?;
     ensure!(refused.string("error.type").as_deref() == Some("connection_refused"), "{refused:?}");
     ensure!(refused.int("server.port") == Some(1), "{refused:?}");
-    // A server that hangs up without an answer.
-    let script = "import socket,threading,urllib.request as u\n\
-                  s=socket.create_server(('127.0.0.1',0))\n\
-                  def serve():\n c,_=s.accept();c.recv(1000);c.close()\n\
-                  threading.Thread(target=serve).start()\n\
-                  try: u.urlopen('http://127.0.0.1:%d/'%s.getsockname()[1])\n\
-                  except Exception: pass\n";
-    let run = run_with(&[], &["python3", "-c", script], |_| {})?;
-    run.is_whole()?;
-    let client = run.spans.iter().find(|span| is_kind(span, "client")).context("no client")?;
-    ensure!(client.string("error.type").as_deref() == Some("connection_closed"), "{client:?}");
+    // A server that hangs up without an answer, and one that does in the middle of it.
+    for (answer, status) in
+        [("", None), ("HTTP/1.1 200 X\\r\\nContent-Length: 9\\r\\n\\r\\nab", Some(200))]
+    {
+        let script = format!(
+            "import socket,threading,urllib.request as u\n\
+             s=socket.create_server(('127.0.0.1',0))\n\
+             def serve():\n c,_=s.accept();c.recv(1000);c.send(b'{answer}');c.close()\n\
+             threading.Thread(target=serve).start()\n\
+             try: u.urlopen('http://127.0.0.1:%d/'%s.getsockname()[1]).read()\n\
+             except Exception: pass\n"
+        );
+        let run = run_with(&[], &["python3", "-c", &script], |_| {})?;
+        run.is_whole()?;
+        let client = run.spans.iter().find(|span| is_kind(span, "client")).context("no client")?;
+        let error = client.string("error.type");
+        ensure!(error.as_deref() == Some("connection_closed"), "{client:?}");
+        ensure!(client.int("http.response.status_code") == status, "{client:?}");
+    }
     Ok(())
 }

@@ -171,6 +171,10 @@ pub struct Closed {
     pub received_body_bytes: u64,
     /// When the last byte was moved, `CLOCK_BOOTTIME`.
     pub last_ns: u64,
+    /// Which ways a body is not all there that said how long it is, a bit each: 1 received, 2 sent.
+    pub cut: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
 /// Of a [`Closed`].
@@ -259,5 +263,5 @@ const _: () = assert!(size_of::<Connection>() == 240);
 const _: () = assert!(size_of::<Head>() == 88);
 const _: () = assert!(size_of::<Frames>() == 88);
 const _: () = assert!(size_of::<End>() == 48);
-const _: () = assert!(size_of::<Closed>() == 64);
+const _: () = assert!(size_of::<Closed>() == 72);
 const _: () = assert!(size_of::<Conn>() == 312);

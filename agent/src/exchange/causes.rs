@@ -54,6 +54,8 @@ fn take(exchanges: &mut Exchanges, step: Step, agent: &str, out: &mut Vec<Told>)
                 sent_body_bytes: 0,
                 received_body_bytes: 0,
                 last: BootNanos(sock),
+                sent_cut: false,
+                received_cut: false,
             };
             assert_eq!(exchanges.closed(&closed, out).unpaired, 0);
             return;

@@ -273,17 +273,17 @@ impl Conversation {
                 self.tell(open, Ending::Whole, over, out);
                 continue;
             }
-            let is_until_close = open.response.is_some() && closed.reason == CloseReason::Socket;
-            if is_until_close {
-                open.response_body_bytes = Some(match open.request_way {
-                    Way::Sent => closed.received_body_bytes,
-                    Way::Received => closed.sent_body_bytes,
-                });
-            }
-            let ending = match (ending, is_until_close) {
-                (Ending::Closed(0), true) => Ending::Whole,
-                (ending, _) => ending,
+            let is_there = open.response.is_some() && closed.reason == CloseReason::Socket;
+            let (body_bytes, is_cut) = match open.request_way {
+                Way::Sent => (closed.received_body_bytes, closed.received_cut),
+                Way::Received => (closed.sent_body_bytes, closed.sent_cut),
             };
+            if is_there {
+                open.response_body_bytes = Some(body_bytes);
+            }
+            // The end of the connection is that of the body.
+            let is_whole = ending == Ending::Closed(0) && is_there && !is_cut;
+            let ending = if is_whole { Ending::Whole } else { ending };
             let last = if closed.last.0 == 0 { open.request_first } else { closed.last };
             self.tell(open, ending, last, out);
         }

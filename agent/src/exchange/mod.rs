@@ -284,6 +284,8 @@ impl Exchanges {
                 sent_body_bytes: 0,
                 received_body_bytes: 0,
                 last: now,
+                sent_cut: false,
+                received_cut: false,
             };
             let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
             released.settled += one.settled;

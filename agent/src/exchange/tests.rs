@@ -91,6 +91,11 @@ pub(super) fn end_of(sent: u32, ordinal: u32, body_bytes: u64, time_ns: u64) -> 
 }
 
 pub(super) fn closed(reason: u32, error: u32) -> Vec<u8> {
+    closed_with(reason, error, 0)
+}
+
+/// `cut` as in the record.
+fn closed_with(reason: u32, error: u32, cut: u32) -> Vec<u8> {
     let fixed = wire::Closed {
         header: header(Kind::CLOSED, size_of::<wire::Closed>(), 400),
         connection: ID,
@@ -99,6 +104,8 @@ pub(super) fn closed(reason: u32, error: u32) -> Vec<u8> {
         sent_body_bytes: 0,
         received_body_bytes: 70,
         last_ns: 350,
+        cut,
+        _pad: 0,
     };
     fixed.as_bytes().to_vec()
 }
@@ -157,6 +164,8 @@ fn a_request_and_its_response_are_an_exchange() {
 
 #[test]
 fn a_body_may_end_with_the_connection() {
+    let records = [client(), get(1), answer(1, 200, 1), closed_with(0, 0, 1)];
+    check(&records, &["1 Some(200) Closed(0) Some(70)"], 0);
     let records = [client(), get(1), answer(1, 200, 1), closed(0, 0)];
     check(&records, &["1 Some(200) Whole Some(70)"], 0);
     let records = [client(), get(1), answer(1, 200, 1), closed(0, 104)];

@@ -89,6 +89,8 @@ impl Seen {
             sent_body_bytes: 0,
             received_body_bytes: 0,
             last: BootNanos(self.time),
+            sent_cut: false,
+            received_cut: false,
         };
         let mut out = Vec::new();
         let released = self.exchanges.closed(&closed, &mut out);

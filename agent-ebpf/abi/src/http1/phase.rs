@@ -59,6 +59,11 @@ impl Phase {
         matches!(self, Self::CHUNK_LINE | Self::TRAILERS)
     }
 
+    /// Whether it is a part of a body that says where it ends.
+    pub const fn is_bounded(self) -> bool {
+        self.is_counted() || self.is_framing()
+    }
+
     /// Whether its bytes are only counted.
     pub const fn is_counted(self) -> bool {
         matches!(self, Self::LENGTH | Self::CHUNK)

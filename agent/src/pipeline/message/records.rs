@@ -63,6 +63,9 @@ impl Following {
             sent_body_bytes: sent.stream.body_bytes,
             received_body_bytes: received.stream.body_bytes,
             last_ns: sent.last_ns.max(received.last_ns),
+            cut: u32::from(received.stream.phase.is_bounded())
+                | u32::from(sent.stream.phase.is_bounded()) << 1,
+            _pad: 0,
         };
         self.records.push(fixed.as_bytes().to_vec());
     }

@@ -238,7 +238,7 @@ impl Last {
                 ask(script, get);
                 let head = format!("HTTP/1.1 200 OK\nContent-Length: {}\n\n", len + 7);
                 answer(script, &head, vec![body(*len)]);
-                format!("GET 200 0/{len}")
+                format!("GET 200 0/{len} connection_closed")
             }
             Self::Unanswered => {
                 ask(script, get);
