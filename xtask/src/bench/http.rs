@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::Bench;
 use super::compare;
 use super::ratio::{Ratio, mean, median, middle_mean};
+use super::{Bench, EVERY_REQUEST};
 use crate::say;
 
 pub(super) fn measure(bench: &Bench, rounds: usize) -> Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn measure(bench: &Bench, rounds: usize) -> Result<()> {
     let [mut untraced_mean, mut tracked_mean, mut own_cpu] = [const { Vec::new() }; 3];
     say::step(&format!("{rounds} rounds of requests over HTTP"), || {
         (0..rounds).try_for_each(|_| {
-            let round = compare::round(bench, &driver, &[])?;
+            let round = compare::round(bench, &driver, &EVERY_REQUEST)?;
             untraced.push(middle_mean(&round.untraced));
             untracked.push(middle_mean(&round.untracked));
             tracked.push(middle_mean(&round.tracked));

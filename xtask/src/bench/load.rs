@@ -48,7 +48,7 @@ pub(super) struct Load<'a> {
 impl Load<'_> {
     pub(super) fn measure(&self, bench: &Bench, rounds: usize) -> Result<()> {
         let rounds = rounds.max(1);
-        let [mut free, mut untracked, mut tracked] = [const { Way(Vec::new()) }; 3];
+        let [mut free, mut untracked, mut limited, mut tracked] = [const { Way(Vec::new()) }; 4];
         let mut own_cpu = Vec::new();
         say::step(&format!("{rounds} rounds of {}", self.title), || {
             let server = self.start(bench, None)?;
@@ -60,6 +60,10 @@ impl Load<'_> {
                 other.hear()?;
                 untracked.0.push((self.turn)(server.port)?);
                 other.stop()?;
+
+                let traced = self.start(bench, Some(bench.lynceus_with(&[])?))?;
+                limited.0.push((self.turn)(traced.port)?);
+                traced.stop()?;
 
                 let traced = self.start(bench, Some(bench.lynceus()?))?;
                 let cpu = cpu_ns(traced.child.id());
@@ -76,7 +80,8 @@ impl Load<'_> {
             })?;
             server.stop()
         })?;
-        self.report(&free, [("no agent", &free), (THERE, &untracked), (RUN, &tracked)]);
+        let ways = [("no agent", &free), (THERE, &untracked), (LIMITED, &limited), (RUN, &tracked)];
+        self.report(&free, ways);
         if !own_cpu.is_empty() {
             let millis = median(&own_cpu) * 10_000.0 / 1e6;
             say::result(&format!("  lynceus itself uses {millis:.0} ms of CPU for 10 000 spans"));
@@ -84,7 +89,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    fn report(&self, base: &Way, ways: [(&str, &Way); 3]) {
+    fn report(&self, base: &Way, ways: [(&str, &Way); 4]) {
         say::result(&format!("{}, requests a second as a ratio:", self.title));
         let per_second = |way: &Way| way.of(|turn| turn.per_second);
         for (name, way) in ways {
@@ -120,6 +125,7 @@ impl Load<'_> {
 }
 
 const THERE: &str = "lynceus there, server not traced";
+const LIMITED: &str = "lynceus run, 1000 spans a second";
 const RUN: &str = "lynceus run, a span for each";
 
 fn mean(one: Turn, other: Turn) -> Turn {

@@ -75,6 +75,9 @@ pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
+/// A span for each request.
+const EVERY_REQUEST: [&str; 2] = ["--requests-per-second", "0"];
+
 impl Bench {
     /// A command as root: `lynceus` is, so what it is compared with must be too.
     fn command<S: AsRef<OsStr>>(&self, words: &[S]) -> Result<Command> {
@@ -91,8 +94,9 @@ impl Bench {
         Ok(command)
     }
 
+    /// With a span for each request.
     fn lynceus(&self) -> Result<Command> {
-        self.lynceus_with(&[])
+        self.lynceus_with(&EVERY_REQUEST)
     }
 
     /// The test program's words for `mode`: to do it with `before`, the static program, and `after`.
