@@ -100,6 +100,10 @@ pub(crate) fn follow<K: Kernel>(
     direction: Direction,
     scratch: u32,
 ) {
+    // SAFETY: it points into an entry that a look-up in this run of the program gave.
+    if unsafe { (*known.way(direction)).stream.is_within_body(len) } {
+        return unseen(known, len, direction);
+    }
     let Some(draft) = Draft::new(scratch, FIXED as usize) else { return };
     let Some(buffers) = Buffers::of_current::<K>(&draft, len, skip) else {
         // Moved without a buffer of the process (sendfile, splice, io_uring): only bodies may be.

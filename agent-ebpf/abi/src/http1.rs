@@ -131,6 +131,12 @@ impl Stream {
         (passed, Step::More)
     }
 
+    /// Whether the next `count` bytes are of a body, and none of them has to be looked at.
+    #[inline(always)]
+    pub const fn is_within_body(&self, count: u64) -> bool {
+        self.phase.0 == Phase::UNTIL_CLOSE.0 || (self.phase.is_counted() && count <= self.left)
+    }
+
     /// Passes over `count` bytes that nobody can look at: parts of bodies. `None` where they may be
     /// something else.
     #[inline(always)]
@@ -180,6 +186,14 @@ impl Stream {
         scan.find_line_feed(piece);
         if self.phase.is_head() {
             self.head_bytes = self.head_bytes.saturating_add((scan.at - from) as u32);
+        }
+        if scan.pending == Pending::Line
+            && self.phase.0 == Phase::HEAD.0
+            && self.flags & HAS_LINE != 0
+            && !may_matter(piece.word(scan.line) as u8)
+        {
+            scan.pending = Pending::Nothing;
+            self.next_line(scan);
         }
     }
 
@@ -359,6 +373,15 @@ impl Stream {
         self.phase = phase;
         Step::Refused
     }
+}
+
+/// Whether a line of a head that begins so says anything of the body, or ends the head: the names that
+/// are looked for, and line ends, in lower case.
+#[inline(always)]
+const fn may_matter(first: u8) -> bool {
+    const CARRIAGE_RETURN: u8 = b'\r' | 0x20;
+    const LINE_FEED: u8 = b'\n' | 0x20;
+    matches!(first | 0x20, b'c' | b't' | b'u' | CARRIAGE_RETURN | LINE_FEED)
 }
 
 /// Three decimal digits, the first lowest; what is none is left out.
