@@ -226,7 +226,9 @@ fn ghz() -> anyhow::Result<()> {
     let common =
         [&need::program("ghz")?, "--insecure", "--call", &unary, "-d", "{\"message\":\"m\"}"];
     let many = ["-n", "2000", "-c", "50", "--connections", "5", &address];
-    let run = reflection(port)?.play(&[words(&[&common[..], &many].concat())])?;
+    let calls = words(&[&common[..], &many].concat());
+    let run = reflection(port)?.play_with(&["--requests-per-second", "0"], &[calls])?;
+    run.is_whole()?;
     check(
         &run,
         &[
