@@ -116,6 +116,18 @@ impl Buffers {
         byte
     }
 
+    /// Up to seven bytes there, the first lowest; `None` where they cannot be read.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, count: u64) -> Option<u64> {
+        let mut bytes = 0u64;
+        let count = at_most::<7>(count);
+        // SAFETY: there is room for `count` bytes; the helper checks the address and never faults.
+        let failed = unsafe {
+            bpf_probe_read_user((&raw mut bytes).cast(), count as u32, self.base as *const _)
+        };
+        (failed == 0).then_some(bytes)
+    }
+
     /// May be zero: an empty segment, or one that was followed before.
     #[inline(always)]
     pub(crate) fn run_bytes(&self) -> u64 {

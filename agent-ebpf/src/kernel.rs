@@ -17,15 +17,18 @@ use crate::{
 };
 
 /// Turns of the loop over the bytes of one call: what is behind them is lost, which is said.
-const TURNS: u32 = 8192;
+const TURNS: u32 = 64 * 1024;
 /// Turns of one call of [`early_turns`], of which the verifier goes through every one.
 const EARLY_TURNS: u32 = 8;
 /// Calls of it.
-const EARLY_CALLS: u32 = 128;
+const EARLY_CALLS: u32 = 192;
 /// `sizeof(struct pt_regs)` of arch/x86/include/asm/ptrace.h.
 const REGISTERS_BYTES: u64 = 168;
 
 pub(crate) trait Kernel {
+    /// Messages of gRPC that are looked at in one call, each two turns: behind them they are not
+    /// counted, and frames are followed all the same.
+    const MESSAGES: u32;
     /// The registers with which the current thread entered the kernel.
     fn registers() -> KernelPtr;
     /// Follows until there is nothing left. `scratch` is what the draft lies in.
@@ -36,6 +39,8 @@ pub(crate) trait Kernel {
 pub(crate) struct Recent;
 
 impl Kernel for Recent {
+    const MESSAGES: u32 = 8192;
+
     #[inline(always)]
     fn registers() -> KernelPtr {
         // SAFETY: the helper gives the current task.
@@ -61,6 +66,8 @@ extern "C" fn turn(_: u64, following: *mut Following) -> i64 {
 pub(crate) struct Early;
 
 impl Kernel for Early {
+    const MESSAGES: u32 = 128;
+
     /// At the end of the thread's stack.
     #[inline(always)]
     fn registers() -> KernelPtr {

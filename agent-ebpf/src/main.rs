@@ -27,6 +27,8 @@ mod connection;
 #[cfg(target_arch = "bpf")]
 mod copies;
 #[cfg(target_arch = "bpf")]
+mod data;
+#[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]
 mod frames;

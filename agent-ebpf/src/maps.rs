@@ -2,7 +2,12 @@
 //!
 //! Capacities are defaults; the loader may set others before it loads.
 
-use abi::{loss::Count, socket::Conn, task::Task};
+use abi::{
+    http2::Open,
+    loss::Count,
+    socket::{Conn, MessageKey},
+    task::Task,
+};
 use aya_ebpf::{
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
@@ -35,6 +40,13 @@ pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 10
 /// connection evicts (`inet_sock_set_state`, `unix_release`), or who has its address next. Full: the connection is not followed, which is counted.
 #[map]
 pub(crate) static CONNECTIONS: HashMap<u64, Conn> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// The messages of gRPC that go on in later frames. 8 192 entries, preallocated: about 1 MiB. The end
+/// of a frame inserts, the end of the message evicts. Full, or the message never ends: the kernel
+/// evicts what was used least of late, and the messages of that stream are not counted.
+#[map]
+pub(crate) static OPEN_MESSAGES: LruHashMap<MessageKey, Open> =
+    LruHashMap::with_max_entries(8 * 1024, 0);
 
 /// The sockets on which threads of traced processes send, by thread, from the beginning of
 /// `tcp_sendmsg` or `unix_stream_sendmsg` to its end; only where kprobes tell of both. 16 384 entries. Full: the call goes

@@ -19,6 +19,7 @@ use crate::{
     buffer::Buffers,
     connection::Known,
     emit::{count, header_at, reserve, submit},
+    frames::Held,
     kernel::Kernel,
     read::Draft,
 };
@@ -49,18 +50,19 @@ pub(crate) enum Direction {
 #[repr(C)]
 pub(crate) struct Walk {
     pub(crate) stream: Stream,
-    buffers: Buffers,
+    pub(crate) buffers: Buffers,
     /// The piece of the run that was read.
     pub(crate) scan: Scan,
     /// How much of it was taken, once it is known what became of that.
-    taken: u64,
+    pub(crate) taken: u64,
     /// What it is.
-    piece: Piece,
+    pub(crate) piece: Piece,
     /// The last [`Step`].
     pub(crate) step: u32,
+    /// Here, so that all zeros lie together: to write them is one call of a function.
+    pub(crate) held: Held,
     /// The [`Direction`].
     pub(crate) direction: u32,
-    pub(crate) _pad: u32,
     /// On which socket, for who cannot be told in another way.
     pub(crate) sock: u64,
     /// When the bytes were moved.
@@ -70,11 +72,13 @@ pub(crate) struct Walk {
 /// What becomes of a piece once it was looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-enum Piece {
+pub(crate) enum Piece {
     Head,
     /// Of chunks: nothing of it leaves the kernel.
     Framing,
     Frames,
+    /// The last of a DATA frame's, which was passed over.
+    Payload,
 }
 
 /// What the steps need beside it.
@@ -123,8 +127,8 @@ pub(crate) fn follow<K: Kernel>(
         taken: 0,
         piece: Piece::Head,
         step: 0,
+        held: Held::nothing(K::MESSAGES),
         direction: direction as u32,
-        _pad: 0,
         sock: 0,
         now_ns,
     };
@@ -132,6 +136,7 @@ pub(crate) fn follow<K: Kernel>(
     unsafe { walk.write(fresh) };
     let mut following = Following { task, known, draft };
     K::turns(&mut following, scratch);
+    following.emit_held();
     if following.walk().buffers.left() > 0 && following.walk().stream.phase != Phase::NEITHER {
         following.out_of_step();
     }
@@ -198,10 +203,7 @@ impl Following {
             walk.stream.body_bytes += run;
             walk.buffers.pass(run);
         } else if phase.is_passed_over() {
-            let passed = walk.stream.pass_frame(run);
-            // The offset counts from the first frame on.
-            walk.stream.body_bytes += if phase == Phase::DATA { passed } else { 0 };
-            walk.buffers.pass(passed);
+            return self.data(run);
         } else if phase.is_frames() {
             return self.read::<{ HEAD_BYTES as u64 }>(Piece::Frames);
         } else if phase.is_head() {
@@ -270,7 +272,7 @@ impl Following {
         match walk.piece {
             Piece::Head => self.head(taken),
             Piece::Framing => self.framing(),
-            Piece::Frames => self.frames(taken),
+            Piece::Frames | Piece::Payload => self.frames(taken),
         }
     }
 

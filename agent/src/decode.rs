@@ -13,8 +13,9 @@ use abi::{
 
 use crate::{
     event::{
-        BootNanos, Chunk, CloseReason, Closed, Comm, Connection, End, Ends, Event, Exec, Exit,
-        Frames, Head, KernelPath, Part, Role, SocketPath, Strings, UnixSocket, WaitStatus, Way,
+        BootNanos, Chunk, CloseReason, Closed, Comm, Connection, Counted, End, Ends, Event, Exec,
+        Exit, Frames, Head, KernelPath, Part, Role, SocketPath, Strings, UnixSocket, WaitStatus,
+        Way,
     },
     reader::Reader,
 };
@@ -44,6 +45,8 @@ pub enum DecodeError {
     Path(usize),
     #[error("direction {0} is unknown")]
     Way(u32),
+    #[error("{0} does not say whether messages were counted")]
+    Counted(u32),
     #[error("reason {0} for the end of a connection is unknown")]
     Reason(u32),
 }
@@ -188,6 +191,11 @@ fn head<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
 fn frames<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
     let fixed: wire_socket::Frames = reader.value().ok_or(DecodeError::Short)?;
     let bytes = reader.take(fixed.frames_len as usize).ok_or(DecodeError::Short)?;
+    let counted = match fixed.counted {
+        0 => None,
+        1 => Some(counted(reader)?),
+        unknown => return Err(DecodeError::Counted(unknown)),
+    };
     Ok(Event::Frames(Frames {
         process: fixed.process,
         owner: fixed.owner,
@@ -196,7 +204,14 @@ fn frames<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         way: way(fixed.sent)?,
         offset: fixed.offset,
         bytes,
+        counted,
     }))
+}
+
+fn counted(reader: &mut Reader<'_>) -> Result<Counted, DecodeError> {
+    let counted: wire_socket::Counted = reader.value().ok_or(DecodeError::Short)?;
+    let wire_socket::Counted { before, after, stream, whole } = counted;
+    Ok(Counted { stream, before, after, whole })
 }
 
 fn end<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {

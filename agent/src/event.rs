@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 pub use abi::{
     budget::Beyond,
+    http2::Position,
     socket::ConnectionId,
     task::{TaskId, Usage},
 };
@@ -142,6 +143,20 @@ pub struct Frames<'a> {
     pub way: Way,
     pub offset: u64,
     pub bytes: &'a [u8],
+    /// Of the last frame in them, or of one before.
+    pub counted: Option<Counted>,
+}
+
+/// Where messages of gRPC are in the DATA frame that came last in a direction, all of it, if its stream
+/// is one of gRPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub stream: u32,
+    /// Where in a message the frame begins and ends.
+    pub before: Position,
+    pub after: Position,
+    /// Messages that end in it.
+    pub whole: u32,
 }
 
 /// The body of a message is complete.

@@ -231,6 +231,7 @@ impl From<DecodeError> for Loss {
             | DecodeError::Family(_)
             | DecodeError::Path(_)
             | DecodeError::Way(_)
+            | DecodeError::Counted(_)
             | DecodeError::Reason(_) => Self::Unknown,
         }
     }

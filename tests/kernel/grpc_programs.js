@@ -12,6 +12,10 @@ const empty = Buffer.alloc(0);
 const oneOfTen = Buffer.from([0x12, 2, 8, 10]);
 // SimpleRequest with `response_status`, code 5 (NOT_FOUND).
 const notFound = Buffer.from([0x3a, 2, 8, 5]);
+// SimpleRequest with `response_size` 200 000 and a `payload` as long, of zeros, which look like messages.
+const long = [0xc0, 0x9a, 0x0c];
+const bothLong = Buffer.concat([
+  Buffer.from([0x10, ...long, 0x1a, 0xc4, 0x9a, 0x0c, 0x12, ...long]), Buffer.alloc(200000)]);
 
 const unary = (method, message) => new Promise((resolve) =>
   client.makeUnaryRequest(path(method), same, same, message, (error) => resolve(error)));
@@ -22,13 +26,15 @@ const ended = (call) => new Promise((resolve) => {
 
 (async () => {
   for (let n = 0; n < 20; n++) await unary('EmptyCall', empty);
-  await ended(client.makeServerStreamRequest(
-    path('StreamingOutputCall'), same, same, Buffer.concat(Array(7).fill(oneOfTen))));
-  await new Promise((resolve) => {
+  const hear = (messages) => ended(client.makeServerStreamRequest(
+    path('StreamingOutputCall'), same, same, Buffer.concat(Array(messages).fill(oneOfTen))));
+  const say = (messages) => new Promise((resolve) => {
     const call = client.makeClientStreamRequest(path('StreamingInputCall'), same, same, resolve);
-    for (let n = 0; n < 5; n++) call.write(empty);
+    for (let n = 0; n < messages; n++) call.write(empty);
     call.end();
   });
+  await hear(7);
+  await say(5);
   const both = client.makeBidiStreamRequest(path('FullDuplexCall'), same, same);
   const done = ended(both);
   for (let n = 0; n < 3; n++) both.write(oneOfTen);
@@ -37,5 +43,10 @@ const ended = (call) => new Promise((resolve) => {
   if (!(await unary('UnaryCall', notFound))) throw new Error('UnaryCall did not fail');
   if (!(await unary('UnimplementedCall', empty))) throw new Error('it is not implemented');
   await Promise.all(Array(50).fill().map(() => unary('EmptyCall', empty)));
+  // Messages in many frames between those of others, and many in a frame.
+  const failed = await Promise.all(Array(6).fill().map(() => unary('UnaryCall', bothLong)));
+  if (failed.some(Boolean)) throw failed[0];
+  await hear(3000);
+  await say(1000);
   client.close();
 })();

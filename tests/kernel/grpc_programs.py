@@ -14,8 +14,13 @@ import grpc
 SERVICE = "/grpc.testing.TestService/"
 # StreamingOutputCallRequest with one `response_parameters` of `size` 10.
 ONE_OF_TEN = b"\x12\x02\x08\x0a"
-# SimpleRequest with `response_status`, code 5 (NOT_FOUND).
-NOT_FOUND = b"\x3a\x02\x08\x05"
+CANARY = b"CANARY-OF-A-BODY"
+# SimpleRequest with `response_status`, code 5 (NOT_FOUND), and a `payload`.
+NOT_FOUND = b"\x3a\x02\x08\x05" + b"\x1a\x12\x12\x10" + CANARY
+# 200 000 as protobuf writes it.
+LONG = b"\xc0\x9a\x0c"
+# SimpleRequest with `response_size` LONG and a `payload` as long, of zeros, which look like messages.
+BOTH_LONG = b"\x10" + LONG + b"\x1a\xc4\x9a\x0c" + b"\x12" + LONG + bytes(199_984) + CANARY
 
 
 def identity(message):
@@ -44,6 +49,12 @@ def client(port):
         empty = call("unary_unary", "EmptyCall")
         for future in [empty.future(b"") for _ in range(50)]:
             future.result()
+        # Messages in many frames between those of others, and many in a frame.
+        unary = call("unary_unary", "UnaryCall")
+        for future in [unary.future(BOTH_LONG) for _ in range(6)]:
+            future.result()
+        list(call("unary_stream", "StreamingOutputCall")(ONE_OF_TEN * 3000))
+        call("stream_unary", "StreamingInputCall")(iter([b""] * 1000))
 
 
 def server(port, *addresses):

@@ -39,7 +39,7 @@ const LENGTH_LIMIT: u64 = 1 << 48;
 #[repr(C)]
 pub struct Stream {
     /// What is known of the line, or of the header of a frame, that the last piece did not end.
-    carry: [u64; 5],
+    pub(crate) carry: [u64; 5],
     /// Bytes to pass over in [`Phase::LENGTH`] and [`Phase::CHUNK`]; in a head, its length so far.
     pub left: u64,
     /// Payload bytes of the message until now.
@@ -81,6 +81,7 @@ const IS_HEAD: u32 = 1 << 3;
 const IS_CONNECT: u32 = 1 << 4;
 const HAS_LINE: u32 = 1 << 5;
 const TO_HTTP2: u32 = 1 << 6;
+const HAS_OPEN_MESSAGES: u32 = 1 << 7;
 
 impl Stream {
     /// A stream on which nothing was seen.
@@ -112,6 +113,18 @@ impl Stream {
     #[inline(always)]
     pub const fn is_connect(&self) -> bool {
         self.flags & IS_CONNECT != 0
+    }
+
+    /// Whether messages of gRPC may go on in later frames.
+    #[inline(always)]
+    pub(crate) const fn has_open_messages(&self) -> bool {
+        self.flags & HAS_OPEN_MESSAGES != 0
+    }
+
+    /// A message goes on in a later frame.
+    #[inline(always)]
+    pub const fn keeps_messages(&mut self) {
+        self.flags |= HAS_OPEN_MESSAGES;
     }
 
     /// Passes over up to `count` bytes of a body. Gives how many, and whether the message ended.
@@ -152,7 +165,7 @@ impl Stream {
             return Some(self.pass_over(count).1);
         }
         if self.phase.0 == Phase::DATA.0 {
-            self.body_bytes += self.pass_frame(count);
+            self.body_bytes += self.pass_hidden_data(count);
             return Some(Step::More);
         }
         None

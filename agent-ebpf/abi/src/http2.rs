@@ -3,6 +3,11 @@
 //! As [`http1`](crate::http1), the same code in the probe and in its tests. The payload of DATA frames
 //! is passed over; all else goes to user space, which knows what it means.
 
+#![expect(clippy::cast_possible_truncation, reason = "a stream has the lowest 31 bits of a word")]
+
+mod messages;
+
+pub use self::messages::{Open, Position};
 use crate::http1::{Phase, Piece, Scan, Step, Stream};
 
 /// Length of a frame's header, bytes.
@@ -62,10 +67,13 @@ impl Stream {
             self.keep(scan, piece);
             return Step::More;
         }
-        let kind = (length >> 24) & 0xff;
+        let (kind, flags) = ((length >> 24) & 0xff, (length >> 32) & 0xff);
         self.left = ((length & 0xff) << 16) | (length & 0xff00) | ((length >> 16) & 0xff);
         scan.at = scan.line + HEADER_BYTES;
         self.next_line(scan);
+        // Of whatever frame: nothing is carried.
+        let stream = (piece.word(scan.line - 4) as u32).swap_bytes() & 0x7fff_ffff;
+        self.begin_data(stream, flags);
         self.phase = if self.left == 0 {
             Phase::FRAME_HEADER
         } else if kind == DATA {
@@ -87,3 +95,6 @@ fn may_be_first(word: u64, last: u64, begin: u64) -> bool {
     let is_size = begin < 3 || (length <= FIRST_SETTINGS_MAX && length.is_multiple_of(6));
     (word ^ expected) & !unknown == 0 && is_size && (begin < HEADER_BYTES || last == 0)
 }
+
+#[cfg(test)]
+mod tests;

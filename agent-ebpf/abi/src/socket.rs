@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{header::Header, http1::Stream, place::Place, task::TaskId};
+use crate::{header::Header, http1::Stream, http2::Position, place::Place, task::TaskId};
 
 /// Bytes of heads that one record carries at most.
 pub const HEAD_BYTES: usize = 4 * 1024;
@@ -113,7 +113,8 @@ pub mod flag {
     pub const UNTOLD: u32 = 1 << 3;
 }
 
-/// Frames of HTTP/2 as they came, in whole or in part. Followed by `frames_len` bytes.
+/// Frames of HTTP/2 as they came, in whole or in part. Followed by `frames_len` bytes, of which there
+/// may be none, and by a [`Counted`] where `counted` says so.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Frames {
@@ -133,8 +134,35 @@ pub struct Frames {
     pub frames_len: u32,
     /// The thread, in the root PID namespace.
     pub tid: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// 1 if a [`Counted`] follows the bytes, else 0.
+    pub counted: u32,
+}
+
+/// Of the DATA frame that began last in this direction, whose payload was followed to its end: where
+/// messages of gRPC are in it, if the stream is one of gRPC.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Counted {
+    /// Where in a message the frame begins.
+    pub before: Position,
+    /// Where it ends.
+    pub after: Position,
+    /// Its stream.
+    pub stream: u32,
+    /// Messages that end in it.
+    pub whole: u32,
+}
+
+/// Key of the map `OPEN_MESSAGES`, whose value is an [`Open`](crate::http2::Open).
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct MessageKey {
+    /// On which connection.
+    pub connection: ConnectionId,
+    /// On which stream.
+    pub stream: u32,
+    /// 1 if the process sends it, 0 if it receives it.
+    pub sent: u32,
 }
 
 /// The body of a message is complete.
@@ -262,6 +290,8 @@ pub mod state {
 const _: () = assert!(size_of::<Connection>() == 240);
 const _: () = assert!(size_of::<Head>() == 88);
 const _: () = assert!(size_of::<Frames>() == 88);
+const _: () = assert!(size_of::<Counted>() == 24);
+const _: () = assert!(size_of::<MessageKey>() == 24);
 const _: () = assert!(size_of::<End>() == 48);
 const _: () = assert!(size_of::<Closed>() == 72);
 const _: () = assert!(size_of::<Conn>() == 312);

@@ -227,7 +227,7 @@ impl Exchanges {
             self.threads.interleaves(frames.owner);
         }
         if !before.is_empty() {
-            multiplexed.bytes(&Frames { offset: 0, bytes: &before, ..*frames });
+            multiplexed.bytes(&Frames { offset: 0, bytes: &before, counted: None, ..*frames });
         }
         multiplexed.bytes(frames);
         self.http2 += conversation.take_counts();

@@ -38,23 +38,26 @@ impl Multiplexed {
     }
 
     pub(super) fn bytes(&mut self, frames: &Frames<'_>) {
-        let asks = match self.announced.role {
-            Role::Client => Way::Sent,
-            Role::Server => Way::Received,
+        let direction = match (self.announced.role, frames.way) {
+            (Role::Client, Way::Sent) | (Role::Server, Way::Received) => Direction::Request,
+            (Role::Client, Way::Received) | (Role::Server, Way::Sent) => Direction::Response,
         };
-        let mut feed = |direction, offset, bytes| {
+        let mut feed = |offset, bytes| {
             self.connection.bytes(direction, frames.time, offset, bytes, &mut self.done);
         };
-        if frames.way != asks {
-            return feed(Direction::Response, frames.offset, frames.bytes);
+        match direction {
+            Direction::Response => feed(frames.offset, frames.bytes),
+            Direction::Request => {
+                if frames.offset == 0 {
+                    feed(0, PREFACE);
+                }
+                feed(frames.offset.saturating_add(PREFACE.len() as u64), frames.bytes);
+                (self.process, self.owner) = (frames.process, frames.owner);
+            }
         }
-        // What the client sends first: the kernel side recognises it and passes over it.
-        let preface = PREFACE.len() as u64;
-        if frames.offset == 0 {
-            feed(Direction::Request, 0, PREFACE);
+        if let Some(counted) = &frames.counted {
+            self.connection.counted(direction, counted);
         }
-        feed(Direction::Request, frames.offset.saturating_add(preface), frames.bytes);
-        (self.process, self.owner) = (frames.process, frames.owner);
     }
 
     pub(super) fn closed(&mut self, time: BootNanos) {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use super::{Ending, Exchanges, Told};
 use crate::{
     event::{
-        BootNanos, CloseReason, Closed, Connection, ConnectionId, Ends, Frames, Head, Role, TaskId,
-        Way,
+        BootNanos, CloseReason, Closed, Connection, ConnectionId, Counted, Ends, Frames, Head,
+        Position, Role, TaskId, Way,
     },
     protocol::http2::Counts,
     record::tests::task,
@@ -70,11 +70,18 @@ impl Seen {
         self.took(out, released.unpaired)
     }
 
-    fn frames(mut self, way: Way, offset: u64, bytes: &[u8]) -> Self {
+    fn frames(self, way: Way, offset: u64, bytes: &[u8]) -> Self {
+        self.counted(way, offset, bytes, None)
+    }
+
+    /// On this stream so many messages are in the last frame, which is all of them.
+    fn counted(mut self, way: Way, offset: u64, bytes: &[u8], told: Option<(u32, u32)>) -> Self {
         self.time += 10;
         let (process, owner): (TaskId, TaskId) = (task(10), task(10));
         let time = BootNanos(self.time);
-        let frames = Frames { process, owner, connection: ID, time, way, offset, bytes };
+        let (before, after) = (Position::BETWEEN, Position::BETWEEN);
+        let counted = told.map(|(stream, whole)| Counted { stream, before, after, whole });
+        let frames = Frames { process, owner, connection: ID, time, way, offset, bytes, counted };
         let mut out = Vec::new();
         let released = self.exchanges.frames(&frames, &mut out);
         self.took(out, released.unpaired)
@@ -181,6 +188,36 @@ fn a_call_that_is_cancelled_before_any_answer_is_told() {
     let begun = || Seen::client().frames(Way::Sent, 0, SETTINGS);
     cancelled(begun().frames(Way::Sent, 9, GET_3).frames(Way::Sent, 21, CANCEL_3));
     cancelled(begun().frames(Way::Sent, 9, &[GET_3, CANCEL_3].concat()));
+}
+
+/// `:method: POST`, `:scheme: http`, `:path: /`, `content-type: application/grpc`, of stream 3.
+const CALL_3: &[u8] = b"\0\0\x15\x01\x04\0\0\0\x03\x83\x86\x84\x5f\x10application/grpc";
+/// Headers of five bytes of DATA, of which the first ends the stream.
+const LAST_3: &[u8] = b"\0\0\x05\0\x01\0\0\0\x03";
+const DATA_3: &[u8] = b"\0\0\x05\0\0\0\0\0\x03";
+
+#[test]
+fn messages_are_those_of_the_call_that_they_came_with() {
+    let call = [SETTINGS, CALL_3, LAST_3].concat();
+    let check = |seen: Seen, expected: [Option<u64>; 2], records: u32| {
+        let seen = seen.frames(Way::Received, 14, OK_3);
+        let [Told::Exchange(one)] = &seen.out[..] else { panic!("{:?}", seen.out) };
+        let grpc = one.grpc.unwrap();
+        assert_eq!([grpc.request_messages, grpc.response_messages], expected);
+        assert_eq!((one.records, seen.lost), (records, 0));
+    };
+    let seen = |sent, received| {
+        let seen = Seen::client().counted(Way::Sent, 0, &call, sent);
+        seen.counted(Way::Received, 0, DATA_3, received)
+    };
+    check(seen(Some((3, 1)), Some((3, 1))), [Some(1), Some(1)], 4);
+    // Counted in a later call; or by two.
+    let later = |seen: Seen| seen.counted(Way::Received, 14, b"", Some((3, 1)));
+    check(later(seen(Some((3, 1)), None)), [Some(1), Some(1)], 5);
+    check(later(later(seen(Some((3, 1)), None))), [Some(1), None], 6);
+    // Not counted; or on another stream.
+    check(seen(None, Some((3, 2))), [None, Some(2)], 4);
+    check(seen(Some((5, 1)), None), [None, None], 4);
 }
 
 #[test]

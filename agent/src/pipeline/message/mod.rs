@@ -1,21 +1,26 @@
 //! What the probe of this name does with the bytes of a call, told again for tests and fuzz targets.
 //!
 //! The machine is the probe's own. What is around it stands here as it stands there (`message.rs`,
-//! `heads.rs`, `frames.rs`), turn by turn, but for the number of turns that a call may take and for the
-//! budget of requests; whoever changes one changes the other. It needs `abi` and nothing else of this
+//! `heads.rs`, `frames.rs`, `data.rs`), turn by turn, but for the number of turns that a call may take,
+//! the messages that are looked at in one, and the budget of requests; whoever changes one changes the
+//! other. It needs `abi` and nothing else of this
 //! crate, so that the fuzz targets can have it.
 
+mod data;
 mod records;
+
+use std::collections::HashMap;
 
 use abi::{
     http1::{Bytes, Phase, Step, Stream},
+    http2::Open,
     place::Place,
     socket::{Conn, ConnectionId, HEAD_BYTES, Role, Transport, Way, closed, flag, state},
     task::TaskId,
 };
 
-use self::records::length;
 pub(crate) use self::records::{connection, header};
+use self::{data::Held, records::length};
 
 const FRAMING_BYTES: usize = 64;
 
@@ -44,6 +49,8 @@ pub(crate) struct Following {
     /// Lies behind the bytes of a piece.
     behind: u8,
     now_ns: u64,
+    /// Of which stream, which way.
+    open_messages: HashMap<(u32, u32), Open>,
     records: Vec<Vec<u8>>,
 }
 
@@ -52,6 +59,7 @@ struct Walk {
     stream: Stream,
     direction: Direction,
     step: Step,
+    held: Held,
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +91,8 @@ impl Following {
             inode: 0,
             ways: [way, way],
         };
-        Self { conn, id, ports, behind, now_ns: id.since_ns, records: Vec::new() }
+        let (open_messages, records) = (HashMap::new(), Vec::new());
+        Self { conn, id, ports, behind, now_ns: id.since_ns, open_messages, records }
     }
 
     /// The records since this was asked last.
@@ -114,13 +123,14 @@ impl Following {
 
     fn follow(&mut self, direction: Direction, bytes: &[u8]) {
         let stream = self.way(direction).stream;
-        let mut walk = Walk { stream, direction, step: Step::More };
+        let mut walk = Walk { stream, direction, step: Step::More, held: Held::default() };
         let mut rest = bytes;
         while let Some(taken) = self.advance(&mut walk, rest)
             && let Some(behind) = rest.get(taken..)
         {
             rest = behind;
         }
+        self.emit_held(&mut walk);
         if !rest.is_empty() && walk.stream.phase != Phase::NEITHER {
             self.out_of_step(&mut walk);
         }
@@ -154,9 +164,7 @@ impl Following {
             return Some(rest.len());
         }
         if phase.is_passed_over() {
-            let passed = walk.stream.pass_frame(run);
-            walk.stream.body_bytes += if phase == Phase::DATA { passed } else { 0 };
-            return usize::try_from(passed).ok();
+            return usize::try_from(self.data(walk, rest)).ok();
         }
         if phase.is_frames() {
             return self.read(walk, Piece::Frames, rest, HEAD_BYTES);
@@ -301,8 +309,11 @@ impl Following {
         if self.conn.role != Role::UNKNOWN {
             self.announce_http2();
         }
-        self.emit_frames(walk, taken);
+        walk.held.hold(walk.stream.body_bytes, taken);
         walk.stream.body_bytes += taken.len() as u64;
+        if walk.stream.phase != Phase::DATA {
+            self.emit_held(walk);
+        }
         Some(())
     }
 

@@ -12,7 +12,7 @@ use abi::{
 };
 use zerocopy::IntoBytes as _;
 
-use super::{Direction, Following, Walk};
+use super::{Direction, Following, Walk, data::Held};
 
 impl Following {
     pub(super) fn announce(&mut self) {
@@ -70,19 +70,26 @@ impl Following {
         self.records.push(fixed.as_bytes().to_vec());
     }
 
-    pub(super) fn emit_frames(&mut self, walk: &Walk, taken: &[u8]) {
+    pub(super) fn emit_held(&mut self, walk: &mut Walk) {
+        let Held { offset, frames, is_counted } = std::mem::take(&mut walk.held);
+        if frames.is_empty() && !is_counted {
+            return;
+        }
+        let counted = walk.stream.counted();
+        let counted = if is_counted { counted.as_bytes() } else { &[] };
+        let len = size_of::<Frames>() + frames.len() + counted.len();
         let fixed = Frames {
-            header: header(Kind::FRAMES, size_of::<Frames>() + taken.len(), self.now_ns),
+            header: header(Kind::FRAMES, len, self.now_ns),
             process: self.conn.process,
             owner: self.conn.owner,
             connection: self.id,
-            offset: walk.stream.body_bytes,
+            offset: if frames.is_empty() { walk.stream.body_bytes } else { offset },
             sent: walk.direction as u32,
-            frames_len: length(taken),
+            frames_len: length(&frames),
             tid: self.conn.process.pid,
-            _pad: 0,
+            counted: u32::from(is_counted),
         };
-        self.records.push([fixed.as_bytes(), taken].concat());
+        self.records.push([fixed.as_bytes(), &frames, counted].concat());
     }
 }
 

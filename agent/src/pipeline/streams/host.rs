@@ -67,6 +67,7 @@ impl End {
             // A preface is known by its first bytes, and they may come one by one.
             let before = std::mem::take(self.head.of_mut(direction));
             assert!(PREFACE[..4].starts_with(&before), "{before:?}");
+            let bytes = &bytes[..usize::try_from(fixed.frames_len).unwrap()];
             self.shown.of_mut(direction).extend_from_slice(bytes);
         }
     }

@@ -3,8 +3,11 @@
 //!
 //! A message is five bytes of prefix, which say its length, and so many bytes. Messages do not begin
 //! with frames, nor end with them. So they are counted by their prefixes alone, along the bytes that
-//! the frames say there are: the messages' own bytes need not come, their prefixes must. From the
-//! first prefix that did not come on, how many there are is unknown.
+//! the frames say there are: the messages' own bytes need not come, their prefixes must, or somebody
+//! must tell how many there are in a frame. From the first prefix on of which neither is known, or if
+//! what is told does not fit the frames, how many there are is unknown.
+
+use crate::event::{Counted, Position as Told};
 
 /// `application/grpc`, also with a suffix (`+proto`) or parameters; not `application/grpc-web`.
 pub(super) fn is_content_type(value: &str) -> bool {
@@ -53,11 +56,38 @@ enum Position {
         have: u32,
         len: u64,
     },
+    /// So many bytes of a prefix came, elsewhere.
+    Hidden {
+        have: u32,
+    },
     /// `left > 0` bytes of a message are to come.
     Message {
         left: u64,
     },
     Unknown,
+}
+
+impl Position {
+    /// How it is told of, by who follows a frame elsewhere.
+    fn told(self) -> Option<Told> {
+        match self {
+            Self::Prefix { have: 0, .. } => Some(Told::BETWEEN),
+            Self::Prefix { have, .. } | Self::Hidden { have } => Some(Told::in_prefix(have)),
+            Self::Message { left } => left.try_into().ok().map(Told::in_message),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl From<Told> for Position {
+    fn from(told: Told) -> Self {
+        match (told.left(), told.came()) {
+            (Some(0), _) => Self::default(),
+            (Some(left), _) => Self::Message { left: u64::from(left) },
+            (None, Some(have)) => Self::Hidden { have },
+            (None, None) => Self::Unknown,
+        }
+    }
 }
 
 impl Default for Position {
@@ -92,9 +122,23 @@ impl Messages {
                     bytes = behind.unwrap_or_default();
                     self.advance(left, 1 + more);
                 }
+                Position::Hidden { .. } => self.give_up(),
                 Position::Unknown => return,
             }
         }
+    }
+
+    /// That frame was followed elsewhere, to its end.
+    pub(super) fn counted(&mut self, counted: &Counted) {
+        let before = counted.before.left().map_or(0, u64::from);
+        let is_in_it = self.frame_at == 0 && before < self.frame_left;
+        if is_in_it && self.position.told() == Some(counted.before) {
+            self.whole = self.whole.saturating_add(u64::from(counted.whole));
+            self.position = Position::from(counted.after);
+        } else {
+            self.give_up();
+        }
+        self.frame_left = 0;
     }
 
     /// How many there are cannot be known any more.
@@ -115,7 +159,9 @@ impl Messages {
         match self.position {
             _ if bytes == 0 => {}
             Position::Message { left } if bytes <= left => self.advance(left, bytes),
-            Position::Message { .. } | Position::Prefix { .. } => self.position = Position::Unknown,
+            Position::Message { .. } | Position::Prefix { .. } | Position::Hidden { .. } => {
+                self.give_up();
+            }
             Position::Unknown => {}
         }
     }
@@ -222,5 +268,68 @@ mod tests {
         check(&[(5, &[(0, b"\0\xff\xff\xff\xff")]), (u32::MAX, &[])], Some(1));
         // More came than the frame has; what is before what came already.
         check(&[(5, &[(0, none), (0, none)])], Some(1));
+    }
+
+    #[test]
+    fn what_is_counted_elsewhere_is_believed_where_it_fits_the_frames() {
+        /// How long a frame is, and what is told of it.
+        type Frame = (u32, Option<(Told, Told, u32)>);
+        const BETWEEN: Told = Told::BETWEEN;
+        let check = |frames: &[Frame], expected: Option<u64>| {
+            let mut messages = Messages::default();
+            for (len, told) in frames {
+                messages.frame(*len);
+                if let Some((before, after, whole)) = *told {
+                    messages.counted(&counted(before, after, whole));
+                }
+            }
+            assert_eq!(messages.count(), expected, "{frames:?}");
+        };
+        let (inside, prefix) = (Told::in_message, Told::in_prefix);
+        check(&[(12, Some((BETWEEN, BETWEEN, 1)))], Some(1));
+        check(&[(12, Some((BETWEEN, BETWEEN, 1))), (5, Some((BETWEEN, BETWEEN, 1)))], Some(2));
+        check(&[(60, Some((BETWEEN, BETWEEN, 12))), (7, None)], None);
+        check(&[(7, None), (60, Some((BETWEEN, BETWEEN, 12)))], None);
+        let long = (60, Some((BETWEEN, inside(20), 3)));
+        check(&[long], Some(3));
+        check(&[long, (15, None), (5, None)], Some(4));
+        check(&[long, (15, None), (6, None)], None);
+        check(&[long, (15, None), (25, Some((inside(5), BETWEEN, 3)))], Some(6));
+        check(&[long, (15, None), (25, Some((inside(6), BETWEEN, 3)))], None);
+        check(&[long, (20, Some((inside(20), BETWEEN, 1)))], None);
+        check(&[long, (15, Some((BETWEEN, BETWEEN, 1)))], None);
+        let torn = (63, Some((BETWEEN, prefix(3), 3)));
+        check(&[torn], Some(3));
+        check(&[torn, (2, Some((prefix(3), BETWEEN, 1)))], Some(4));
+        check(&[torn, (2, Some((prefix(2), BETWEEN, 1)))], None);
+        check(&[torn, (2, None)], None);
+        check(&[(5, Some((BETWEEN, Told(u64::MAX), 0))), (5, None)], None);
+        check(&[(u32::MAX, Some((BETWEEN, inside(u32::MAX), 0))), (u32::MAX, None)], Some(1));
+
+        // Told of without a frame, twice, or of one of which bytes came.
+        let mut messages = Messages::default();
+        messages.counted(&counted(BETWEEN, BETWEEN, 1));
+        assert_eq!(messages.count(), None);
+        let mut messages = Messages::default();
+        messages.frame(5);
+        messages.counted(&counted(BETWEEN, BETWEEN, 1));
+        messages.counted(&counted(BETWEEN, BETWEEN, 1));
+        assert_eq!(messages.count(), None);
+        let mut messages = Messages::default();
+        messages.frame(10);
+        messages.bytes(0, b"\0\0\0\0\0");
+        messages.counted(&counted(BETWEEN, BETWEEN, 2));
+        assert_eq!(messages.count(), None);
+        // A prefix whose beginning was told of.
+        let mut messages = Messages::default();
+        messages.frame(3);
+        messages.counted(&counted(BETWEEN, prefix(3), 0));
+        messages.frame(2);
+        messages.bytes(0, b"\0\0");
+        assert_eq!(messages.count(), None);
+    }
+
+    fn counted(before: Told, after: Told, whole: u32) -> Counted {
+        Counted { stream: 1, before, after, whole }
     }
 }

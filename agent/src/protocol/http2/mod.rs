@@ -21,7 +21,10 @@ use self::{
     walk::{Joint, Walker},
 };
 use super::{Direction, Exchange, RequestHead, Sides};
-use crate::{event::BootNanos, reader::Reader};
+use crate::{
+    event::{BootNanos, Counted},
+    reader::Reader,
+};
 
 /// A connection that speaks HTTP/2, from its preface on or from anywhere.
 ///
@@ -69,7 +72,7 @@ impl Connection {
     /// Takes bytes of one direction, which begin at `offset` of it; the first run may begin at any.
     ///
     /// Runs may end anywhere. Payloads of DATA need not come, nor those of frames that are not read;
-    /// of the former, the prefixes of gRPC's messages are of use. Anything else that is left out is
+    /// of the former, the prefixes of gRPC's messages are of use, where nobody counted them before. Anything else that is left out is
     /// a hole: it ends what can be known of the frames in it and of all headers set before it, and
     /// frames are found again at the next run that begins with what can only be one.
     ///
@@ -99,6 +102,11 @@ impl Connection {
         while let Some(item) = walker.next(time, &mut run) {
             state.item(direction, item, out);
         }
+    }
+
+    /// Takes what was counted in the DATA frame that began last, before the bytes behind it come.
+    pub fn counted(&mut self, direction: Direction, counted: &Counted) {
+        self.state.counted(direction, counted);
     }
 
     /// The connection ended: all that is open is over.

@@ -14,7 +14,7 @@ use super::{
     walk::{Item, Unread},
 };
 use crate::{
-    event::BootNanos,
+    event::{BootNanos, Counted},
     protocol::{Direction, Exchange, Failure, Sides},
 };
 
@@ -109,6 +109,12 @@ impl State {
                 self.miss(direction, out);
             }
             Item::Dropped(bytes) => self.counts.dropped_bytes += bytes,
+        }
+    }
+
+    pub(super) fn counted(&mut self, direction: Direction, counted: &Counted) {
+        if let Some(stream) = self.streams.get_mut(StreamId(counted.stream)) {
+            stream.counted(direction, counted);
         }
     }
 

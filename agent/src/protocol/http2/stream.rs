@@ -9,7 +9,7 @@ use super::{
     limit::{MAX_STREAMS, MAX_TEXT_BYTES},
 };
 use crate::{
-    event::BootNanos,
+    event::{BootNanos, Counted},
     protocol::{Direction, Exchange, Failure, Grpc, RequestHead, Sides, Version},
 };
 
@@ -145,6 +145,10 @@ impl Stream {
 
     pub(super) fn body_bytes(&mut self, direction: Direction, at: u32, bytes: &[u8]) {
         self.messages.of_mut(direction).bytes(at, bytes);
+    }
+
+    pub(super) fn counted(&mut self, direction: Direction, counted: &Counted) {
+        self.messages.of_mut(direction).counted(counted);
     }
 
     pub(super) fn end(&mut self, direction: Direction) {
