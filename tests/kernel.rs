@@ -17,6 +17,8 @@ mod grpc_programs;
 mod http;
 #[path = "kernel/http2.rs"]
 mod http2;
+#[path = "kernel/http2_met.rs"]
+mod http2_met;
 #[path = "kernel/http_causes.rs"]
 mod http_causes;
 #[path = "kernel/http_clients.rs"]

@@ -3,7 +3,7 @@
 
 use abi::{
     header::Kind,
-    http1::{Phase, Step},
+    http1::{Phase, Step, Stream},
     socket::{Counted, Frames, Head, Role, state},
 };
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
@@ -44,10 +44,16 @@ impl Following {
         walk.stream.body_bytes = 0;
         let is_sent = walk.direction == Direction::Sent as u32;
         self.known.set_role(if is_sent { Role::CLIENT } else { Role::SERVER });
-        let other = if is_sent { Direction::Received } else { Direction::Sent };
-        // SAFETY: it points into an entry that a look-up in this run of the program gave.
-        unsafe { (*self.known.way(other)).stream.expect_frames() };
+        self.other_way().expect_frames();
         self.announce_http2();
+    }
+
+    #[inline(always)]
+    fn other_way<'entry>(&self) -> &'entry mut Stream {
+        let is_sent = self.walk().direction == Direction::Sent as u32;
+        let other = self.known.way(if is_sent { Direction::Received } else { Direction::Sent });
+        // SAFETY: it points into an entry that a look-up in this run of the program gave.
+        unsafe { &mut (*other).stream }
     }
 
     #[inline(always)]
@@ -64,7 +70,11 @@ impl Following {
         if walk.piece == Piece::Payload {
             self.payload();
         } else if walk.step == Step::Refused as u32 {
-            self.known.set_state(state::NEITHER);
+            if self.known.is_announced() {
+                self.out_of_step();
+            } else {
+                self.known.set_state(state::NEITHER);
+            }
             return Next::Stop;
         } else {
             self.hold(taken);
@@ -82,9 +92,13 @@ impl Following {
     fn hold(&self, len: u64) {
         let walk = self.walk();
         if self.known.role() == Role::UNKNOWN && walk.stream.phase != Phase::FIRST_FRAME {
-            // Who sends frames before the client's preface is the server.
+            // There was no client's preface: the first frame tells who the server is.
             let is_sent = walk.direction == Direction::Sent as u32;
-            self.known.set_role(if is_sent { Role::SERVER } else { Role::CLIENT });
+            let is_server = is_sent == walk.stream.is_response();
+            self.known.set_role(if is_server { Role::SERVER } else { Role::CLIENT });
+            if walk.stream.is_met_half_way() {
+                self.other_way().expect_frames_half_way();
+            }
         }
         if self.known.role() != Role::UNKNOWN {
             self.announce_http2();

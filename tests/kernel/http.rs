@@ -17,13 +17,13 @@ use tempfile::TempDir;
 
 use crate::{
     backends, budget, completeness, grpc_programs, http_causes, http_clients, http_early,
-    http_programs, http2, peer,
+    http_programs, http2, http2_met, peer,
 };
 
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 28] = [
+    let tests: [(&str, &[&str], Body); 31] = [
         ("http_between_threads_is_complete", &[], || between_threads(&["--capture", "auto"])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -42,6 +42,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http2_of_node", &["bash", "node"], http2::node),
         ("http2_calls_end_with_their_status", &["bash", "node"], http2::calls),
         ("http2_of_go", &["go"], http2::go),
+        ("http2_met_at_the_client", &["python-with-packages"], http2_met::client),
+        ("http2_met_at_the_server", &["python-with-packages"], http2_met::server),
+        ("http2_met_in_a_frame", &["python-with-packages"], http2_met::torn),
         ("http_at_the_server", &["curl", "python3"], server_side),
         ("http_joins_both_ends", &["curl", "python3"], both_ends),
         ("http_context_in_the_head", &["curl", "python3"], contexts),

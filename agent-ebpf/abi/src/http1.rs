@@ -46,7 +46,7 @@ pub struct Stream {
     pub body_bytes: u64,
     /// What comes next.
     pub phase: Phase,
-    flags: u32,
+    pub(crate) flags: u32,
     /// Bytes of the head until now.
     pub head_bytes: u32,
     /// Messages that began in this direction, interim responses not counted.
@@ -74,14 +74,16 @@ pub enum Step {
     Refused,
 }
 
-const IS_RESPONSE: u32 = 1;
+pub(crate) const IS_RESPONSE: u32 = 1;
 const HAS_LENGTH: u32 = 1 << 1;
 const IS_CHUNKED: u32 = 1 << 2;
 const IS_HEAD: u32 = 1 << 3;
 const IS_CONNECT: u32 = 1 << 4;
 const HAS_LINE: u32 = 1 << 5;
 const TO_HTTP2: u32 = 1 << 6;
-const HAS_OPEN_MESSAGES: u32 = 1 << 7;
+/// Of HTTP/2.
+pub(crate) const HAS_OPEN_MESSAGES: u32 = 1 << 7;
+pub(crate) const MET_HALF_WAY: u32 = 1 << 8;
 
 impl Stream {
     /// A stream on which nothing was seen.
@@ -113,18 +115,6 @@ impl Stream {
     #[inline(always)]
     pub const fn is_connect(&self) -> bool {
         self.flags & IS_CONNECT != 0
-    }
-
-    /// Whether messages of gRPC may go on in later frames.
-    #[inline(always)]
-    pub(crate) const fn has_open_messages(&self) -> bool {
-        self.flags & HAS_OPEN_MESSAGES != 0
-    }
-
-    /// A message goes on in a later frame.
-    #[inline(always)]
-    pub const fn keeps_messages(&mut self) {
-        self.flags |= HAS_OPEN_MESSAGES;
     }
 
     /// Passes over up to `count` bytes of a body. Gives how many, and whether the message ended.

@@ -5,9 +5,14 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "a stream has the lowest 31 bits of a word")]
 
+mod join;
 mod messages;
 
-pub use self::messages::{Open, Position};
+use self::join::FrameHeader;
+pub use self::{
+    join::MET_AT,
+    messages::{Open, Position},
+};
 use crate::http1::{Phase, Piece, Scan, Step, Stream};
 
 /// Length of a frame's header, bytes.
@@ -37,6 +42,16 @@ impl Stream {
         }
     }
 
+    /// The other direction began half-way: so does this one, with its next call if that begins a frame.
+    #[inline(always)]
+    pub fn expect_frames_half_way(&mut self) {
+        if self.phase.0 == Phase::START.0 {
+            self.expect_frames();
+            self.meet_half_way(false);
+            self.body_bytes = MET_AT;
+        }
+    }
+
     /// Passes over up to `count` bytes of a preface or of a frame's payload. Gives how many.
     #[inline(always)]
     pub fn pass_frame(&mut self, count: u64) -> u64 {
@@ -56,32 +71,43 @@ impl Stream {
             self.next_line(scan);
             return Step::More;
         }
-        let (begin, length) = (scan.end - scan.line, piece.word(scan.line));
-        if self.phase.0 == Phase::FIRST_FRAME.0
-            && !may_be_first(length, piece.word(scan.line + 8) & 0xff, begin)
-        {
-            return self.refuse(Phase::NEITHER);
+        let (begin, first) = (scan.end - scan.line, piece.word(scan.line));
+        let frame = FrameHeader::new(first, piece.word(scan.line + 5));
+        if self.phase.0 == Phase::FIRST_FRAME.0 {
+            if may_be_first(first, piece.word(scan.line + 8) & 0xff, begin) {
+                self.speaks_first();
+            } else if begin < HEADER_BYTES || !self.joins(frame, scan, piece) {
+                return self.refuse_all(scan);
+            }
         }
         if begin < HEADER_BYTES {
             scan.at = scan.end;
             self.keep(scan, piece);
             return Step::More;
         }
-        let (kind, flags) = ((length >> 24) & 0xff, (length >> 32) & 0xff);
-        self.left = ((length & 0xff) << 16) | (length & 0xff00) | ((length >> 16) & 0xff);
+        if self.is_met_half_way() && !frame.is_certain() {
+            return self.refuse_all(scan);
+        }
+        self.left = frame.len;
         scan.at = scan.line + HEADER_BYTES;
         self.next_line(scan);
         // Of whatever frame: nothing is carried.
-        let stream = (piece.word(scan.line - 4) as u32).swap_bytes() & 0x7fff_ffff;
-        self.begin_data(stream, flags);
+        self.begin_data(frame.stream(), frame.flags);
         self.phase = if self.left == 0 {
             Phase::FRAME_HEADER
-        } else if kind == DATA {
+        } else if frame.kind == DATA {
             Phase::DATA
         } else {
             Phase::FRAME
         };
         if self.phase.0 == Phase::DATA.0 { Step::ChunkFollows } else { Step::More }
+    }
+
+    /// These are no frames. They are taken all the same, for what is not taken is not told of.
+    #[inline(always)]
+    fn refuse_all(&mut self, scan: &mut Scan) -> Step {
+        scan.at = scan.end;
+        self.refuse(Phase::NEITHER)
     }
 }
 

@@ -126,7 +126,8 @@ pub struct Frames {
     pub owner: TaskId,
     /// On which connection.
     pub connection: ConnectionId,
-    /// Where they begin, bytes after the first frame's first in this direction.
+    /// Where they begin, bytes after the first frame's first in this direction; counted from
+    /// [`MET_AT`](crate::http2::MET_AT) on where the connection's beginning was not seen.
     pub offset: u64,
     /// 1 if the process sent them, 0 if it received them.
     pub sent: u32,

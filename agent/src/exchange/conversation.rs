@@ -256,7 +256,7 @@ impl Conversation {
     /// No frame comes any more.
     pub(super) fn close_frames(&mut self, closed: &Closed, out: &mut Vec<Told>) {
         if let Some(multiplexed) = &mut self.frames {
-            multiplexed.closed(closed.last);
+            multiplexed.closed(closed);
             self.tell_multiplexed(out);
         }
     }

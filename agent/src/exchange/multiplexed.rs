@@ -2,7 +2,7 @@
 
 use super::{Ending, Exchange, open::Open};
 use crate::{
-    event::{BootNanos, Connection, Frames, Role, TaskId, Way},
+    event::{CloseReason, Closed, Connection, Frames, Role, TaskId, Way},
     protocol::{
         self, Direction, Failure,
         http2::{self, PREFACE},
@@ -60,8 +60,13 @@ impl Multiplexed {
         }
     }
 
-    pub(super) fn closed(&mut self, time: BootNanos) {
-        self.connection.closed(time, &mut self.done);
+    pub(super) fn closed(&mut self, closed: &Closed) {
+        match closed.reason {
+            CloseReason::Socket | CloseReason::Tunnel => {
+                self.connection.closed(closed.last, &mut self.done);
+            }
+            CloseReason::OutOfStep => self.connection.unseen(closed.last, &mut self.done),
+        }
     }
 
     /// What was counted since this was asked last.

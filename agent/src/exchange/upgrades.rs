@@ -190,6 +190,19 @@ fn a_call_that_is_cancelled_before_any_answer_is_told() {
     cancelled(begun().frames(Way::Sent, 9, &[GET_3, CANCEL_3].concat()));
 }
 
+#[test]
+fn a_connection_that_is_met_half_way_has_no_beginning() {
+    // `:method: GET`, and the first field of a table of which nothing was seen.
+    let block = b"\0\0\x02\x01\x05\0\0\0\x03\x82\xbe";
+    let met = || Seen::client().frames(Way::Sent, abi::http2::MET_AT, block);
+    let seen = met().frames(Way::Received, abi::http2::MET_AT, OK_3);
+    let [Told::Exchange(one)] = &seen.out[..] else { panic!("{:?}", seen.out) };
+    assert!(one.joined_late && one.request.target.is_empty(), "{one:?}");
+    let seen = met().closed(CloseReason::OutOfStep);
+    let [Told::Exchange(one)] = &seen.out[..] else { panic!("{:?}", seen.out) };
+    assert_eq!((one.ending, one.response), (Ending::Unseen, None));
+}
+
 /// `:method: POST`, `:scheme: http`, `:path: /`, `content-type: application/grpc`, of stream 3.
 const CALL_3: &[u8] = b"\0\0\x15\x01\x04\0\0\0\x03\x83\x86\x84\x5f\x10application/grpc";
 /// Headers of five bytes of DATA, of which the first ends the stream.

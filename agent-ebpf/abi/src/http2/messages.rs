@@ -7,7 +7,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::http1::{Phase, Stream};
+use crate::http1::{HAS_OPEN_MESSAGES, Phase, Stream};
 
 /// What is in front of a message.
 const PREFIX_BYTES: u64 = 5;
@@ -86,6 +86,18 @@ mod at {
 const BEGAN: u64 = 1 << 32;
 
 impl Stream {
+    /// Whether messages of gRPC may go on in later frames.
+    #[inline(always)]
+    const fn has_open_messages(&self) -> bool {
+        self.flags & HAS_OPEN_MESSAGES != 0
+    }
+
+    /// A message goes on in a later frame.
+    #[inline(always)]
+    pub const fn keeps_messages(&mut self) {
+        self.flags |= HAS_OPEN_MESSAGES;
+    }
+
     /// A DATA frame begins.
     #[inline(always)]
     pub(super) fn begin_data(&mut self, stream: u32, flags: u64) {

@@ -4,8 +4,8 @@ extern crate std;
 
 use std::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use super::{Open, Position};
-use crate::http1::{Bytes, Phase, Stream};
+use super::{MET_AT, Open, Position};
+use crate::http1::{Bytes, Phase, Step, Stream};
 
 /// Does to one direction what the probe does, with `split` bytes a call. Tells of each frame in which
 /// a message begins its stream, where it begins and ends, and how many messages end in it.
@@ -173,4 +173,101 @@ fn what_nobody_can_look_at_may_be_the_inside_of_a_message_and_nothing_else() {
     check(20, 10, &["1 0..0 1"]);
     check(0, 1, &[]);
     check(3, 30, &[]);
+}
+
+/// What comes of the first call of a connection of which nothing was seen: whether it is a response's,
+/// where its bytes begin, and what is next.
+fn first(bytes: &[u8]) -> Option<(bool, u64, Phase)> {
+    let mut stream = Stream::NEW;
+    stream.phase = Phase::FIRST_FRAME;
+    let (piece, mut scan) = Bytes::of(&stream, bytes, 0xff);
+    let step = stream.take(&mut scan, &piece);
+    let joined = (stream.is_response(), stream.body_bytes, stream.phase);
+    if step == Step::Refused { None } else { Some(joined) }
+}
+
+fn on_stream_1(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = frame(kind, flags, 1, payload);
+    bytes[5] = 0;
+    bytes
+}
+
+#[test]
+fn a_connection_is_met_half_way_at_headers_whose_first_field_tells_whose_they_are() {
+    let check = |flags: u8, payload: &[u8], expected: Option<bool>| {
+        let expected = expected.map(|is_response| (is_response, MET_AT, Phase::FRAME));
+        let bytes = on_stream_1(1, flags, payload);
+        assert_eq!(first(&bytes), expected, "{bytes:x?}");
+    };
+    let (request, response) = (Some(false), Some(true));
+    // `:method: GET`, `:method: POST`, `:path` of the dynamic table, `:path` set and not set.
+    check(5, b"\x82\xbe", request);
+    check(4, b"\x83\x86", request);
+    check(4, b"\xbe\x82", None);
+    check(4, b"\x44\x01/\x82", request);
+    check(4, b"\x04\x01/\x82", request);
+    check(4, b"\x14\x01/\x82", request);
+    // `:status: 200`, another status, and trailers with a name of their own or known.
+    check(4, b"\x88\xbf", response);
+    check(5, b"\x48\x82\x64\x02", response);
+    check(5, b"\x40\x0bgrpc-status\x010", None);
+    check(5, b"\xbf", None);
+    check(5, b"\x90", None);
+    // The size of a table.
+    check(5, b"\x20\x82", None);
+    // Without END_HEADERS, with a flag that it does not have, padded, with a priority, or cut.
+    check(1, b"\x82\xbe", None);
+    check(6, b"\x82\xbe", None);
+    check(12, b"\x01\x82\0", request);
+    check(36, b"\0\0\0\0\x10\x82", request);
+    check(44, b"\x01\0\0\0\0\x10\x88\0", response);
+    check(44, b"\x01\0\0\0\0\x10", None);
+    check(4, b"", None);
+    check(4, &[0x82; 8192], request);
+    check(4, &[0x82; 8193], None);
+    let settings = frame(SETTINGS, 0, 0, &[0; 6]);
+    assert_eq!(first(&[&settings[..5], &[0], &settings[6..]].concat()).unwrap().1, 0);
+    for cut in [4, 8, 9] {
+        assert_eq!(first(&on_stream_1(1, 5, b"\x82")[..cut]), None, "{cut}");
+    }
+}
+
+#[test]
+fn what_is_met_half_way_is_followed_as_long_as_it_can_be_nothing_else() {
+    let check = |bytes: &[u8], expected: Step| {
+        let mut stream = Stream::NEW;
+        stream.expect_frames_half_way();
+        let (piece, mut scan) = Bytes::of(&stream, bytes, 0xff);
+        assert_eq!(stream.take(&mut scan, &piece), expected, "{bytes:x?}");
+        assert_eq!(stream.body_bytes, MET_AT);
+    };
+    let goes_on = [
+        on_stream_1(1, 4, b"\x88"),
+        on_stream_1(1, 5, b"\xbf"),
+        on_stream_1(3, 0, &[0; 4]),
+        on_stream_1(8, 0, &[0; 4]),
+        on_stream_1(DATA, 1, b""),
+        b"\0\0\x08\x06\x01\0\0\0\0".to_vec(),
+        b"\0\0\0\x04\x01\0\0\0\0".to_vec(),
+        b"\0\0\x08\x07\0\0\0\0\0".to_vec(),
+    ];
+    goes_on.iter().for_each(|bytes| check(bytes, Step::More));
+    check(&on_stream_1(DATA, 0, b"x"), Step::ChunkFollows);
+    let does_not = [
+        &[0; 9][..],
+        b"HTTP/1.1 200 OK",
+        b"xxxxxxxxx",
+        // One of DATA for no stream, PING on one, of another length, and of an unknown kind.
+        b"\0\0\x01\0\0\0\0\0\0",
+        b"\0\0\x08\x06\0\0\0\0\x01",
+        b"\0\0\x07\x06\0\0\0\0\0",
+        b"\0\0\x08\x0a\0\0\0\0\x01",
+        b"\0\x40\x01\0\0\0\0\0\x01",
+        b"\0\0\x01\0\0\x80\0\0\x01",
+        // Messages of gRPC.
+        b"\0\0\0\0\x01\x08\0\0\0\0\x05",
+        b"\0\0\0\0\0\0\0\0\0\0",
+        b"\0\0\0\x01\x04\x0a\x80\x02abc",
+    ];
+    does_not.iter().for_each(|bytes| check(bytes, Step::Refused));
 }

@@ -299,12 +299,21 @@ impl Following {
 
     fn frames(&mut self, walk: &mut Walk, taken: &[u8]) -> Option<()> {
         if walk.step == Step::Refused {
-            self.conn.state = state::NEITHER;
+            if self.is_announced() {
+                self.out_of_step(walk);
+            } else {
+                self.conn.state = state::NEITHER;
+            }
             return None;
         }
         if self.conn.role == Role::UNKNOWN && walk.stream.phase != Phase::FIRST_FRAME {
             let is_sent = walk.direction == Direction::Sent;
-            self.conn.role = if is_sent { Role::SERVER } else { Role::CLIENT };
+            let is_server = is_sent == walk.stream.is_response();
+            self.conn.role = if is_server { Role::SERVER } else { Role::CLIENT };
+            if walk.stream.is_met_half_way() {
+                let other = if is_sent { Direction::Received } else { Direction::Sent };
+                self.way(other).stream.expect_frames_half_way();
+            }
         }
         if self.conn.role != Role::UNKNOWN {
             self.announce_http2();

@@ -20,7 +20,7 @@ use self::{
     state::{Out, State},
     walk::{Joint, Walker},
 };
-use super::{Direction, Exchange, RequestHead, Sides};
+use super::{Direction, Exchange, Failure, RequestHead, Sides};
 use crate::{
     event::{BootNanos, Counted},
     reader::Reader,
@@ -111,7 +111,12 @@ impl Connection {
 
     /// The connection ended: all that is open is over.
     pub fn closed(&mut self, time: BootNanos, out: &mut Vec<Exchange>) {
-        self.state.closed(&mut Out { time, exchanges: out });
+        self.state.over(Failure::Closed, &mut Out { time, exchanges: out });
+    }
+
+    /// Nothing more of the connection is seen: how it goes on is not known.
+    pub fn unseen(&mut self, time: BootNanos, out: &mut Vec<Exchange>) {
+        self.state.over(Failure::Lost, &mut Out { time, exchanges: out });
     }
 
     /// Exchanges that are not over.

@@ -169,14 +169,15 @@ impl State {
         self.doubt = self.streams.iter_mut().filter_map(|stream| stream.doubt()).min();
     }
 
-    pub(super) fn closed(&mut self, out: &mut Out<'_>) {
+    /// Nothing comes any more, for this reason.
+    pub(super) fn over(&mut self, reason: Failure, out: &mut Out<'_>) {
         for direction in [Direction::Request, Direction::Response] {
             if let Some(block) = self.gathering.of_mut(direction).interrupt(Unusable::Malformed) {
                 self.block(direction, block, out);
             }
         }
         let open = self.streams.take(|_, _| true);
-        out.exchanges.extend(open.map(|stream| stream.finish(Failure::Closed, out.time)));
+        out.exchanges.extend(open.map(|stream| stream.finish(reason, out.time)));
     }
 
     fn interrupt(&mut self, direction: Direction, frame: Header, out: &mut Out<'_>) {
