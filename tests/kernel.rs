@@ -5,6 +5,8 @@
 mod backends;
 #[path = "kernel/budget.rs"]
 mod budget;
+#[path = "kernel/calls.rs"]
+mod calls;
 #[path = "kernel/completeness.rs"]
 mod completeness;
 #[path = "kernel/context.rs"]

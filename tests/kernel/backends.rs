@@ -12,20 +12,25 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::{
+    calls::{CALLS, SPLITS},
+    grpc_programs::{REQUESTS, RESPONSES},
     http::{between_threads, exchange, exchanges, is_kind},
-    http_programs::joined,
+    http_programs::{difference, joined},
     moves::{BODY_BYTES, RECEIVES, SENDS, UNIX},
     peer,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &str, Body); 6] = [
+    let tests: [(&str, &str, Body); 9] = [
         ("fentry", "whatever_moves_them", || whatever_moves_them("fentry")),
         ("kprobe", "whatever_moves_them", || whatever_moves_them("kprobe")),
         ("tracepoint", "whatever_moves_them", || whatever_moves_them("tracepoint")),
         ("fentry", "completely", || between_threads(&["--capture", "fentry"])),
         ("kprobe", "completely", || between_threads(&["--capture", "kprobe"])),
         ("tracepoint", "completely", || between_threads(&["--capture", "tracepoint"])),
+        ("fentry", "with_their_messages", || with_their_messages("fentry")),
+        ("kprobe", "with_their_messages", || with_their_messages("kprobe")),
+        ("tracepoint", "with_their_messages", || with_their_messages("tracepoint")),
     ];
     let works = backends();
     let trial_of = |(backend, what, body): (&str, &str, Body)| {
@@ -103,4 +108,26 @@ fn moved(backend: &str, address: &str, receives: &[&str]) -> anyhow::Result<Run>
         );
     }
     Ok(run)
+}
+
+/// Each call has as many messages each way as were said, whatever moved them.
+fn with_their_messages(backend: &str) -> anyhow::Result<()> {
+    let run = run_with(&["--capture", backend], &peer::command("calls", &[]), |_| {})?;
+    run.is_whole()?;
+    let each = CALLS.map(|(path, up, down)| format!("{path} OK {} {}", up.len(), down.len()));
+    let mut expected = SPLITS.map(|_| each.clone()).concat();
+    expected.sort();
+    for kind in ["client", "server"] {
+        let told = |span: &Span| {
+            let count = |key| span.int(key).map_or_else(|| "-".to_owned(), |it| it.to_string());
+            let status = span.string("rpc.response.status_code").unwrap_or_default();
+            let (up, down) = (count(REQUESTS), count(RESPONSES));
+            format!("{} {status} {up} {down}", span.name())
+        };
+        let spans = run.spans.iter().filter(|span| is_kind(span, kind));
+        let mut found: Vec<String> = spans.map(told).collect();
+        found.sort();
+        ensure!(found == expected, "{kind}: {}\n{}", difference(&found, &expected), run.stderr);
+    }
+    Ok(())
 }

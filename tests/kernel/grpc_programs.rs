@@ -17,8 +17,8 @@ use crate::{
     stage::{self, MAY_FAIL, Stage, words},
 };
 
-const REQUESTS: &str = "lynceus.rpc.request_messages";
-const RESPONSES: &str = "lynceus.rpc.response_messages";
+pub(crate) const REQUESTS: &str = "lynceus.rpc.request_messages";
+pub(crate) const RESPONSES: &str = "lynceus.rpc.response_messages";
 const PYTHON: &str = "python-with-packages";
 const INTEROP: &str = "grpc-interop-server";
 const REFLECTION: &str = "grpc-reflection-server";

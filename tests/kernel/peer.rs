@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{moves, stage, talk, turns};
+use crate::{calls, moves, stage, talk, turns};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -98,6 +98,7 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
                 moves::main(address, receives)?;
             }
         }
+        "calls" => calls::main()?,
         "sleep" => thread::sleep(Duration::from_millis(u64::from(number()))),
         "print-env" => rest.iter().for_each(|name| {
             eprintln!("{name}={}", std::env::var_os(name).unwrap_or_default().to_string_lossy());
