@@ -259,6 +259,8 @@ fn strings(bytes: &[u8], total: u64) -> Strings<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::record::tests::{exec_record, exit_record};
 
@@ -270,6 +272,21 @@ mod tests {
         assert_eq!(exec.args.iter().count(), 3);
         assert_eq!(exec.env.iter().next(), Some(&b"A=b"[..]));
         assert_eq!(exec.env.cut_bytes, 0);
+    }
+
+    #[test]
+    fn seeds_of_the_fuzz_target_are_records_of_this_version() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/decode");
+        let seeds = std::fs::read_dir(folder).unwrap();
+        let records = seeds.map(|seed| std::fs::read(seed.unwrap().path()).unwrap());
+        let kinds: HashSet<_> = records
+            .map(|record| {
+                assert!(decode(&record).is_ok(), "{:?}", decode(&record));
+                record.get(..2).map(<[u8]>::to_vec)
+            })
+            .collect();
+        // All but the chunks of long arguments.
+        assert_eq!(kinds.len(), 7);
     }
 
     #[test]
