@@ -34,6 +34,7 @@ impl Following {
         }
         // Which exchange it is of; the number of a stream changes where a head ends.
         let ordinal = walk.stream.ordinal.wrapping_add(1);
+        // A connection whose first call is too short to be told from a response has one for nothing.
         if offset == 0 && self.is_request(walk) {
             self.known.set_untold(ordinal, !self.task.allows(self.asked(), walk.now_ns));
         }
