@@ -1,6 +1,5 @@
 //! HTTP/1: heads go to user space, those of requests that are beyond their process's budget are
 //! counted.
-#![expect(unsafe_code, reason = "map values are shared with other CPUs")]
 
 use abi::{
     header::Kind,
