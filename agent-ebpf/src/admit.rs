@@ -8,7 +8,7 @@ use core::{
 };
 
 use abi::{
-    budget::{Beyond, Budget, CLASSES},
+    budget::{Beyond, Budget, RPC_FAILED},
     task::{Task, TaskId, Usage},
 };
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
@@ -108,7 +108,7 @@ impl Admitted {
     #[inline(always)]
     pub(crate) fn answered(&self, asked: Direction, status: u32) {
         let class = (status / 100).wrapping_sub(1) as usize;
-        if class < CLASSES {
+        if class < RPC_FAILED {
             // SAFETY: as in `allows`, and there are as many classes.
             add_u32(unsafe {
                 &raw mut (*self.budget()).beyond.ways[asked as usize].by_class[class]

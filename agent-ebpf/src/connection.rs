@@ -28,7 +28,7 @@ const AF_INET6: u32 = 10;
 const STREAM: u32 = 1;
 const IPPROTO_TCP: u32 = 6;
 /// Of include/net/sock.h.
-const RCV_SHUTDOWN: u32 = 1;
+const SHUTDOWN_MASK: u32 = 3;
 
 /// A connection of a traced process; its entry in `CONNECTIONS`.
 ///
@@ -36,7 +36,7 @@ const RCV_SHUTDOWN: u32 = 1;
 /// stream is out of step, which ends the following and is counted. The kernel never moves an entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
-    sock: KernelPtr,
+    pub(crate) sock: KernelPtr,
     entry: *mut Conn,
 }
 
@@ -67,7 +67,7 @@ impl Known {
     }
 
     #[inline(always)]
-    fn transport(self) -> Transport {
+    pub(crate) fn transport(self) -> Transport {
         // SAFETY: as in `connected`.
         unsafe { (*self.entry).transport }
     }
@@ -110,6 +110,8 @@ impl Known {
             is_over: 0,
             transport,
             inode: if transport == Transport::UNIX { unix::inode(sock) } else { 0 },
+            is_told: 0,
+            _pad: 0,
             ways: [way, way],
         };
         // SAFETY: it points into this CPU's own scratch memory.
@@ -162,6 +164,19 @@ impl Known {
         unread > 1 && self.sock.u32(at.sock_queued) != 0 && self.sock.u64(at.sock_socket) != 0
     }
 
+    /// Whether a record told of bytes of it, announced or not.
+    #[inline(always)]
+    pub(crate) fn is_told(self) -> bool {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).is_told != 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_told(self) {
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).is_told = 1 };
+    }
+
     #[inline(always)]
     pub(crate) fn is_announced(self) -> bool {
         self.state() == state::HTTP1 || self.state() == state::HTTP2
@@ -177,6 +192,15 @@ impl Known {
     pub(crate) fn set_state(self, state: u32) {
         // SAFETY: as in `connected`.
         unsafe { (*self.entry).state = state };
+    }
+
+    /// It speaks something else, or what cannot be followed, from its beginning on.
+    #[inline(always)]
+    pub(crate) fn is_not_http(self) {
+        self.set_state(state::NEITHER);
+        if self.transport() == Transport::TCP {
+            count(Count::NOT_HTTP);
+        }
     }
 
     #[inline(always)]
@@ -202,53 +226,6 @@ impl Known {
     pub(crate) fn way(self, direction: Direction) -> *mut Way {
         // SAFETY: as in `connected`; there are two.
         unsafe { &raw mut (*self.entry).ways[direction as usize] }
-    }
-
-    /// The next byte's sequence number in the kernel; `None` on what is no TCP.
-    #[inline(always)]
-    fn position(self, direction: Direction) -> Option<u32> {
-        let at = offsets();
-        let next = if direction == Direction::Sent { at.tcp_written } else { at.tcp_read };
-        (self.transport() == Transport::TCP).then(|| self.sock.u32(next))
-    }
-
-    /// Whether the other side's end was received: it is counted as one byte.
-    #[inline(always)]
-    fn is_behind_end(self) -> bool {
-        let at = offsets();
-        self.sock.u32(at.tcp_read) == self.sock.u32(at.tcp_received)
-            && self.sock.u32(at.sock_shutdown) & RCV_SHUTDOWN != 0
-    }
-
-    /// Goes behind the `len` bytes that were moved just now. Gives how many before them nobody saw.
-    #[inline(always)]
-    pub(crate) fn pass_to(self, direction: Direction, len: u32) -> u32 {
-        let Some(end) = self.position(direction) else { return 0 };
-        let hidden = self.place(direction).pass_to(end, len);
-        let is_end = hidden > 0 && direction == Direction::Received && self.is_behind_end();
-        hidden - u32::from(is_end)
-    }
-
-    /// A call receives from here on. Gives how many bytes before it nobody saw.
-    #[inline(always)]
-    pub(crate) fn call_begins(self) -> u32 {
-        let Some(begin) = self.position(Direction::Received) else { return 0 };
-        let begin = begin.wrapping_sub(u32::from(self.is_behind_end()));
-        self.place(Direction::Received).call_begins(begin)
-    }
-
-    /// How many bytes the call received since this was last asked, and before.
-    #[inline(always)]
-    pub(crate) fn received_until_now(self) -> (u32, u32) {
-        let Some(end) = self.position(Direction::Received) else { return (0, 0) };
-        let end = end.wrapping_sub(u32::from(self.is_behind_end()));
-        self.place(Direction::Received).call_goes_on(end)
-    }
-
-    #[inline(always)]
-    fn place<'entry>(self, direction: Direction) -> &'entry mut Place {
-        // SAFETY: it points into an entry that a look-up in this run of the program gave.
-        unsafe { &mut (*self.way(direction)).place }
     }
 
     /// The requests with the method HEAD and those with CONNECT, a bit each.
@@ -348,7 +325,7 @@ impl Known {
     /// Nothing more comes.
     #[inline(always)]
     pub(crate) fn closed(self) {
-        if self.is_announced() {
+        if self.is_told() {
             self.end(closed::SOCKET);
         }
         Self::forget(self.sock);
@@ -357,7 +334,9 @@ impl Known {
     /// A read gave nothing: the end, if the other side ended it.
     #[inline(always)]
     pub(crate) fn read_nothing(self) {
-        if self.is_unix() && self.sock.u32(offsets().sock_shutdown) & RCV_SHUTDOWN != 0 {
+        let shutdown = self.sock.u32(offsets().sock_shutdown);
+        // One that only sends no more may still be answered.
+        if self.is_unix() && shutdown & SHUTDOWN_MASK == SHUTDOWN_MASK {
             self.closed();
         }
     }
@@ -365,6 +344,8 @@ impl Known {
     #[inline(always)]
     pub(crate) fn end(self, reason: u32) {
         self.set_state(state::NEITHER);
+        // SAFETY: as in `connected`.
+        unsafe { (*self.entry).is_told = 0 };
         let Some(mut slot) = reserve::<Closed>(&self) else { return };
         let (received, sent) = (self.way(Direction::Received), self.way(Direction::Sent));
         // SAFETY: as in `connected`.

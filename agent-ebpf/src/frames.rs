@@ -70,11 +70,7 @@ impl Following {
         if walk.piece == Piece::Payload {
             self.payload();
         } else if walk.step == Step::Refused as u32 {
-            if self.known.is_announced() {
-                self.out_of_step();
-            } else {
-                self.known.set_state(state::NEITHER);
-            }
+            self.out_of_step();
             return Next::Stop;
         } else {
             self.hold(taken);
@@ -133,6 +129,7 @@ impl Following {
         record.frames_len = held.frames_len;
         record.tid = bpf_get_current_pid_tgid() as u32;
         record.counted = held.counted;
+        self.known.set_told();
         emit_draft(&self.task, &self.draft);
         held.frames_len = 0;
         held.counted = 0;

@@ -23,12 +23,7 @@ impl Following {
             return Next::More;
         }
         if walk.step == Step::Refused as u32 || !self.is_the_right_kind(walk) {
-            if offset > 0 || self.known.state() == state::HTTP1 {
-                self.out_of_step();
-            } else {
-                self.known.set_state(state::NEITHER);
-                walk.stream.phase = Phase::NEITHER;
-            }
+            self.out_of_step();
             return Next::Stop;
         }
         // Which exchange it is of; the number of a stream changes where a head ends.
@@ -76,7 +71,7 @@ impl Following {
     /// Another protocol follows.
     #[inline(always)]
     fn tunnel(&self) {
-        if self.known.is_announced() {
+        if self.known.is_told() {
             self.known.end(closed::TUNNEL);
         } else {
             self.known.set_state(state::NEITHER);
@@ -147,6 +142,7 @@ impl Following {
         record.head_len = len as u32;
         record.flags = if is_cut { flags | flag::CUT } else { flags };
         record.ordinal = walk.stream.ordinal;
+        self.known.set_told();
         emit_draft(&self.task, &self.draft);
     }
 }

@@ -47,6 +47,8 @@ mod message;
 #[cfg(target_arch = "bpf")]
 mod path;
 #[cfg(target_arch = "bpf")]
+mod place;
+#[cfg(target_arch = "bpf")]
 mod preempt;
 #[cfg(target_arch = "bpf")]
 mod process;

@@ -21,7 +21,7 @@ use crate::{kprobe::Receiving, message::Walk};
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 
 /// The traced processes, by process id in the root namespace. 32 768 entries, preallocated: about
-/// 7 MiB. The fork probe inserts (and `adopt` the first), the exit probe of the last thread evicts.
+/// 9 MiB. The fork probe inserts (and `adopt` the first), the exit probe of the last thread evicts.
 /// Full: the child is not traced and counted.
 #[map]
 pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 1024, 0);
@@ -37,7 +37,8 @@ pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 10
 
 /// The connections of traced processes, by the address of their `struct sock`. 16 384 entries,
 /// preallocated: about 6 MiB. Whoever first moves bytes or connects inserts, the end of the
-/// connection evicts (`inet_sock_set_state`, `unix_release`), or who has its address next. Full: the connection is not followed, which is counted.
+/// connection evicts (`inet_sock_set_state`, `unix_release`), or who has its address next. Full: the
+/// connection is not followed, which is counted.
 #[map]
 pub(crate) static CONNECTIONS: HashMap<u64, Conn> = HashMap::with_max_entries(16 * 1024, 0);
 
@@ -49,8 +50,8 @@ pub(crate) static OPEN_MESSAGES: LruHashMap<MessageKey, Open> =
     LruHashMap::with_max_entries(8 * 1024, 0);
 
 /// The sockets on which threads of traced processes send, by thread, from the beginning of
-/// `tcp_sendmsg` or `unix_stream_sendmsg` to its end; only where kprobes tell of both. 16 384 entries. Full: the call goes
-/// unseen.
+/// `tcp_sendmsg` or `unix_stream_sendmsg` to its end; only where kprobes tell of both. 16 384 entries,
+/// preallocated: about 1 MiB. Full: the call goes unseen.
 #[map]
 pub(crate) static SENDING: HashMap<u64, u64> = HashMap::with_max_entries(16 * 1024, 0);
 
@@ -61,7 +62,7 @@ pub(crate) static SENDING: HashMap<u64, u64> = HashMap::with_max_entries(16 * 10
 pub(crate) static RECEIVING: LruHashMap<u64, Receiving> =
     LruHashMap::with_max_entries(16 * 1024, 0);
 
-/// Counts by [`Count`], a CPU each: 40 bytes a CPU. Never evicted.
+/// Counts by [`Count`], a CPU each: 56 bytes a CPU. Never evicted.
 #[map]
 pub(crate) static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::SLOTS, 0);
 

@@ -1,7 +1,8 @@
-//! One call's bytes through the machine that knows where HTTP/1 messages begin and end.
+//! One call's bytes through the machine that knows where messages of HTTP/1 and frames of HTTP/2 begin
+//! and end.
 //!
-//! What is read from the process is what that machine wants to see: heads and the framing of chunks.
-//! Of bodies nothing is read.
+//! What is read from the process is what that machine wants to see: heads, the framing of chunks, and
+//! frames. Of bodies nothing is read but what may be the length of a message (`data.rs`).
 //!
 //! `agent/src/pipeline/message/` tells this again for tests on the host: what changes here changes there.
 #![expect(unsafe_code, reason = "map values are shared with other CPUs")]
@@ -158,8 +159,8 @@ pub(crate) fn unseen(known: Known, len: u64, direction: Direction) {
     match stream.pass_hidden(len) {
         Some(Step::MessageEnded) => emit_end(known, stream, direction as u32, now_ns),
         Some(_) => {}
-        None if known.is_announced() => known.end(closed::OUT_OF_STEP),
-        None => known.set_state(state::NEITHER),
+        None if known.is_told() => known.end(closed::OUT_OF_STEP),
+        None => known.is_not_http(),
     }
     // SAFETY: as above.
     unsafe { (*way).last_ns = now_ns };
@@ -292,7 +293,11 @@ impl Following {
     #[inline(always)]
     pub(crate) fn out_of_step(&self) {
         self.walk().stream.phase = Phase::NEITHER;
-        self.known.end(closed::OUT_OF_STEP);
+        if self.known.is_told() {
+            self.known.end(closed::OUT_OF_STEP);
+        } else {
+            self.known.is_not_http();
+        }
     }
 }
 

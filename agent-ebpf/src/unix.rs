@@ -27,6 +27,7 @@ pub(crate) fn describe(sock: KernelPtr, record: &mut Connection) {
     let at = offsets();
     let peer = sock.ptr(at.unix_peer);
     record.local = zerocopy::transmute!([sock.0, 0]);
+    // Its inode would say more, but it has none before it is accepted and none once it is closed.
     record.remote = zerocopy::transmute!([peer.0, 0]);
     let server = if record.role == Role::SERVER { sock } else { peer };
     let name = server.ptr(at.unix_addr);

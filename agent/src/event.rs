@@ -211,6 +211,8 @@ pub struct Fork {
     pub process: TaskId,
     pub owner: TaskId,
     pub comm: Comm,
+    /// Its requests that have no span.
+    pub beyond: Beyond,
 }
 
 /// NUL-separated strings, of which the end may be missing.

@@ -249,7 +249,7 @@ mod tests {
     use crate::{
         clock::Clock,
         correlate::run_trace_id,
-        event::{Comm, Fork},
+        event::{Beyond, Comm, Fork},
         record::tests::{exec_at, exec_record, exit_of, exit_record, task},
         span::{Status, UnixNanos, Value, key},
     };
@@ -332,6 +332,7 @@ mod tests {
             process: task(pid),
             owner: task(owner),
             comm: Comm::from_text("left-behind\n"),
+            beyond: Beyond::default(),
         };
         // The first belongs to what runs, the second outlived its owner.
         check(&mut pipeline, &[exec_record(13, 10, &["lost"], &[])]);

@@ -23,7 +23,7 @@ use crate::{
 const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 31] = [
+    let tests: [(&str, &[&str], Body); 32] = [
         ("http_between_threads_is_complete", &[], || between_threads(&["--capture", "auto"])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_of_perl", &["perl", "python3"], http_clients::perl),
         ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
         ("http_answered_before_the_body", &["python3"], http_early::answers),
+        ("http_answered_behind_a_half_close", &["python3"], http_early::half_closed),
         ("http2_without_a_request", &["python3"], http_early::idle),
         ("http2_cancelled_before_an_answer", &["python3"], http_early::cancelled),
         ("http2_of_curl", &["bash", "curl", "node"], http2::curl),

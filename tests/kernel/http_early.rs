@@ -30,6 +30,24 @@ pub(crate) fn answers() -> anyhow::Result<()> {
     check_joined(&python(EARLY, &[])?, &expected.map(str::to_owned))
 }
 
+const HALF_CLOSED: &str = "\
+import socket, threading
+client, server = socket.socketpair()
+def serve():
+    while server.recv(1000): pass
+    server.sendall(b'HTTP/1.0 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello')
+    server.close()
+threading.Thread(target=serve).start()
+client.sendall(b'GET /half HTTP/1.0\\r\\n\\r\\n')
+client.shutdown(socket.SHUT_WR)
+while client.recv(1000): pass
+";
+
+/// Who sends no more may still be answered, over a UNIX socket too.
+pub(crate) fn half_closed() -> anyhow::Result<()> {
+    check_joined(&python(HALF_CLOSED, &[])?, &["GET /half 200 0/5".to_owned()])
+}
+
 /// GOAWAY, or nothing: no exchange is told, and none is lost.
 pub(crate) fn idle() -> anyhow::Result<()> {
     for frames in ["", "0000080700000000000000000000000000"] {

@@ -3,8 +3,10 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// What the first digit of a status code may be: 1 to 5.
-pub const CLASSES: usize = 5;
+/// What the first digit of a status code may be, 1 to 5; and calls of gRPC that failed.
+pub const CLASSES: usize = 6;
+/// Which of them those calls are. User space counts them: their status is not known in the kernel.
+pub const RPC_FAILED: usize = 5;
 
 /// Requests that have no span, of one role of the process.
 #[derive(
@@ -14,7 +16,7 @@ pub const CLASSES: usize = 5;
 pub struct Untold {
     /// All of them.
     pub requests: u32,
-    /// Those that were answered, by the first digit of the status code.
+    /// Those that were answered, by the first digit of the status code, or by their failure.
     pub by_class: [u32; CLASSES],
 }
 
@@ -50,10 +52,9 @@ impl Budget {
         beyond: Beyond { first_ns: 0, ways: [Untold { requests: 0, by_class: [0; CLASSES] }; 2] },
     };
 
-    /// A request begins: whether it gets a span, of at most so many in a second; 0 is no limit.
-    /// Threads that ask at the very same time may get one more each.
+    /// A request begins.
     #[inline(always)]
-    pub const fn allows(&mut self, now_ns: u64, most: u32) -> bool {
+    pub const fn begins(&mut self, now_ns: u64) {
         let second = second(now_ns);
         // What is told late counts as told now.
         if second > self.second {
@@ -61,6 +62,13 @@ impl Budget {
             self.begun = 0;
         }
         self.begun = self.begun.saturating_add(1);
+    }
+
+    /// A request begins: whether it gets a span, of at most so many in a second; 0 is no limit.
+    /// Threads that ask at the very same time may get one more each.
+    #[inline(always)]
+    pub const fn allows(&mut self, now_ns: u64, most: u32) -> bool {
+        self.begins(now_ns);
         let is_beyond = most != 0 && self.begun > most;
         if is_beyond && self.beyond.first_ns == 0 {
             self.beyond.first_ns = now_ns;
@@ -101,8 +109,8 @@ impl Beyond {
     }
 }
 
-const _: () = assert!(size_of::<Beyond>() == 56);
-const _: () = assert!(size_of::<Budget>() == 64);
+const _: () = assert!(size_of::<Beyond>() == 64);
+const _: () = assert!(size_of::<Budget>() == 72);
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,8 @@ impl Count {
     pub const CUT_UNREADABLE: Self = Self(4);
     /// Connections that found no room in `CONNECTIONS`: what is said on them is not seen.
     pub const LOST_CONNECTIONS_FULL: Self = Self(5);
+    /// TCP connections whose first bytes are none of HTTP: TLS, or something else. No record is lost.
+    pub const NOT_HTTP: Self = Self(6);
     /// How many slots there are.
-    pub const SLOTS: u32 = 6;
+    pub const SLOTS: u32 = 7;
 }

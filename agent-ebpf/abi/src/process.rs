@@ -126,4 +126,4 @@ pub struct Exit {
 
 const _: () = assert!(size_of::<Exec>() == 120);
 const _: () = assert!(size_of::<Chunk>() == 48);
-const _: () = assert!(size_of::<Exit>() == 256);
+const _: () = assert!(size_of::<Exit>() == 264);

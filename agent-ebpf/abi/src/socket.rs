@@ -258,6 +258,10 @@ pub struct Conn {
     pub transport: Transport,
     /// Of a UNIX socket: which one it is of those that had this address.
     pub inode: u64,
+    /// 1 where a record told of bytes of it, else 0: its end is to be told too.
+    pub is_told: u32,
+    /// Zero.
+    pub _pad: u32,
     /// Received, sent.
     pub ways: [Way; 2],
 }
@@ -295,4 +299,4 @@ const _: () = assert!(size_of::<Counted>() == 24);
 const _: () = assert!(size_of::<MessageKey>() == 24);
 const _: () = assert!(size_of::<End>() == 48);
 const _: () = assert!(size_of::<Closed>() == 72);
-const _: () = assert!(size_of::<Conn>() == 312);
+const _: () = assert!(size_of::<Conn>() == 320);

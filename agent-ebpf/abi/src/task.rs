@@ -88,4 +88,4 @@ pub struct Task {
 
 const _: () = assert!(size_of::<TaskId>() == 16);
 const _: () = assert!(size_of::<Usage>() == 96);
-const _: () = assert!(size_of::<Task>() == 232);
+const _: () = assert!(size_of::<Task>() == 240);

@@ -29,5 +29,5 @@ pub(super) fn event(beyond: &Beyond, machine: &Machine) -> Option<SpanEvent> {
     Some(SpanEvent { name: key::EVENT_BEYOND, time, attributes })
 }
 
-/// By the first digit of the status code.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// By the first digit of the status code; calls of gRPC that failed have another status.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "rpc_failed"];

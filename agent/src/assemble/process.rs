@@ -224,7 +224,8 @@ pub(super) fn unfinished_fork(
         Attribute::new(key::UNFINISHED, key::STILL_RUNNING),
     ];
     let start = BootNanos(fork.process.start_ns);
-    Span { attributes, records: 0, ..bare(name, placement, start, now, machine) }
+    let events = beyond::event(&fork.beyond, machine).into_iter().collect();
+    Span { attributes, events, records: 0, ..bare(name, placement, start, now, machine) }
 }
 
 /// All that is known of it is its end. It began when it was forked.

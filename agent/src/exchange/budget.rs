@@ -9,7 +9,7 @@ use std::{
     hash::Hash,
 };
 
-use abi::budget::{Beyond, Budget};
+use abi::budget::{Beyond, Budget, RPC_FAILED};
 
 use super::{Exchange, Told};
 use crate::{
@@ -41,6 +41,8 @@ pub(super) struct Budgets {
     /// 0 for no limit.
     requests_per_second: u32,
     processes: HashMap<TaskId, Account>,
+    /// Processes that ended, and of which it was told.
+    ended: Recent<TaskId>,
     /// Clients' exchanges below which a server's was told.
     promised: Recent<ExchangeId>,
     /// Clients' exchanges that were not told.
@@ -57,7 +59,7 @@ impl Budgets {
         let most = self.requests_per_second;
         let certain = most.saturating_sub(IN_FLIGHT).max(1);
         if let Some(account) = self.of(process, owner) {
-            account.budget.allows(time.0, most);
+            account.budget.begins(time.0);
             if account.budget.is_used_up(time.0, certain) {
                 account.full = Some(time);
             }
@@ -112,8 +114,8 @@ impl Budgets {
     }
 
     fn tells_exchange(&mut self, exchange: &Exchange) -> bool {
-        let Exchange { process, owner, role, last, response, .. } = exchange;
-        self.allows(*process, *owner, *role, *last, response.map(|response| response.status))
+        let Exchange { process, owner, role, last, .. } = exchange;
+        self.allows(*process, *owner, *role, *last, class(exchange))
     }
 
     fn allows(
@@ -122,7 +124,7 @@ impl Budgets {
         owner: TaskId,
         role: Role,
         time: BootNanos,
-        status: Option<u16>,
+        class: Option<usize>,
     ) -> bool {
         let most = self.requests_per_second;
         let Some(Account { budget, .. }) = self.of(process, owner) else { return true };
@@ -132,17 +134,17 @@ impl Budgets {
         let [received, sent] = &mut budget.beyond.ways;
         let untold = if role == Role::Server { received } else { sent };
         untold.requests = untold.requests.saturating_add(1);
-        let class = status.and_then(|status| usize::from(status / 100).checked_sub(1));
         if let Some(count) = class.and_then(|class| untold.by_class.get_mut(class)) {
             *count = count.saturating_add(1);
         }
         false
     }
 
-    /// `None` where there is no limit.
+    /// `None` where there is no limit, or the process is over: what its end cuts short is told.
     fn of(&mut self, process: TaskId, owner: TaskId) -> Option<&mut Account> {
         let is_full = self.processes.len() >= MAX_PROCESSES;
-        if !self.is_limited() || (is_full && !self.processes.contains_key(&process)) {
+        let is_over = self.ended.contains(&process);
+        if !self.is_limited() || is_over || (is_full && !self.processes.contains_key(&process)) {
             return None;
         }
         let fresh = Account { owner, budget: Budget::NEW, full: None };
@@ -151,6 +153,7 @@ impl Budgets {
 
     /// The process ended: its requests that were not told.
     pub(super) fn take(&mut self, process: TaskId) -> Beyond {
+        self.ended.insert(process);
         self.processes.remove(&process).map(|account| account.budget.beyond).unwrap_or_default()
     }
 
@@ -158,6 +161,14 @@ impl Budgets {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (TaskId, Beyond)> {
         self.processes.drain().map(|(_, account)| (account.owner, account.budget.beyond))
     }
+}
+
+/// As what an answer is counted: see [`Beyond`]. Most calls of gRPC that fail do so with status 200.
+fn class(exchange: &Exchange) -> Option<usize> {
+    if exchange.grpc.is_some_and(|grpc| grpc.status.is_some_and(|status| status != 0)) {
+        return Some(RPC_FAILED);
+    }
+    usize::from(exchange.response?.status / 100).checked_sub(1)
 }
 
 /// The last so many that were inserted.
@@ -196,19 +207,19 @@ mod tests {
     use super::*;
     use crate::record::tests::task;
 
-    fn allows(budgets: &mut Budgets, pid: u32, status: Option<u16>) -> bool {
-        budgets.allows(task(pid), task(1), Role::Client, BootNanos(7), status)
+    fn allows(budgets: &mut Budgets, pid: u32, class: Option<usize>) -> bool {
+        budgets.allows(task(pid), task(1), Role::Client, BootNanos(7), class)
     }
 
     #[test]
     fn a_process_has_so_many_and_the_rest_is_counted_by_status() {
         let mut budgets = Budgets::new(2);
-        let statuses = [Some(200), Some(200), Some(200), Some(503), None];
-        let told = statuses.map(|status| allows(&mut budgets, 5, status));
-        assert_eq!(told, [true, true, false, false, false]);
+        let classes = [Some(1), Some(1), Some(1), Some(4), Some(RPC_FAILED), None];
+        let told = classes.map(|class| allows(&mut budgets, 5, class));
+        assert_eq!(told, [true, true, false, false, false, false]);
         assert!(allows(&mut budgets, 6, None), "another process has its own");
         let [received, sent] = budgets.take(task(5)).ways;
-        assert_eq!((received.requests, sent.requests, sent.by_class), (0, 3, [0, 1, 0, 0, 1]));
+        assert_eq!((received.requests, sent.requests, sent.by_class), (0, 4, [0, 1, 0, 0, 1, 1]));
         assert_eq!(budgets.take(task(5)), Beyond::default(), "told once");
         assert_eq!(budgets.drain().count(), 1);
     }

@@ -291,6 +291,10 @@ impl Conversation {
         let left = std::mem::take(&mut self.records);
         // Of HTTP/2 there may be nothing but what the connection needs itself: no exchange is lost then.
         let has_losses = self.has_losses || torn > 0;
+        if self.announced.is_none() && self.exchanges == 0 && !self.has_losses {
+            // It began like HTTP, and was none.
+            return Released { settled: left + torn, ..Released::default() };
+        }
         if self.exchanges > 0 || !has_losses {
             Released { settled: left, unpaired: torn, ..Released::default() }
         } else {

@@ -9,6 +9,9 @@ use crate::{
     },
 };
 
+/// Exchanges are numbered by their streams, apart from those of HTTP/1 before an upgrade.
+pub(super) const BY_STREAM: u64 = 1 << 32;
+
 #[derive(Debug)]
 pub(super) struct Multiplexed {
     announced: Connection,
@@ -86,7 +89,9 @@ impl Multiplexed {
         let has_response = exchange.response.is_some();
         Exchange {
             connection: known.connection,
-            ordinal: exchange.ordinal,
+            ordinal: exchange
+                .stream
+                .map_or(exchange.ordinal, |stream| BY_STREAM | u64::from(stream)),
             role: known.role,
             process: self.process,
             owner: self.owner,

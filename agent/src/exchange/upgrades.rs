@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Ending, Exchanges, Told};
+use super::{Ending, Exchanges, Told, multiplexed::BY_STREAM};
 use crate::{
     event::{
         BootNanos, CloseReason, Closed, Connection, ConnectionId, Counted, Ends, Frames, Head,
@@ -119,7 +119,9 @@ impl Seen {
         let line = |told: &Told| match told {
             Told::Exchange(exchange) => {
                 let status = exchange.response.map_or(0, |response| response.status);
-                let (number, target) = (exchange.ordinal, exchange.request.target.as_str());
+                let stream = exchange.ordinal.checked_sub(BY_STREAM).map(|id| format!("s{id}"));
+                let number = stream.unwrap_or_else(|| exchange.ordinal.to_string());
+                let target = exchange.request.target.as_str();
                 assert!(matches!(exchange.ending, Ending::Whole), "{exchange:?}");
                 format!(
                     "{number} {target} {status} {}-{}",
@@ -146,7 +148,7 @@ fn the_answer_to_a_request_that_is_upgraded_to_http2_is_that_of_stream_1() {
     let seen = seen.frames(Way::Received, 9, OK_1);
     assert_eq!(seen.lines(), ["1 /up 200 11-51"]);
     let mut seen = seen.frames(Way::Sent, 9, GET_3).frames(Way::Received, 19, OK_3);
-    assert_eq!(seen.lines(), ["1 /up 200 11-51", "2 / 200 61-71"]);
+    assert_eq!(seen.lines(), ["1 /up 200 11-51", "s3 / 200 61-71"]);
     let counts = Counts { exchanges: 2, ..Counts::default() };
     assert_eq!(seen.exchanges.take_http2_counts(), counts);
 }

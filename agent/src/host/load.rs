@@ -151,6 +151,7 @@ pub struct Counts {
     pub tasks_full: u64,
     pub cut_unreadable: u64,
     pub connections_full: u64,
+    pub not_http: u64,
 }
 
 impl Probes {
@@ -284,7 +285,8 @@ impl Probes {
                 // Gone by now, or its id is another one here.
                 let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
                 let comm = Comm::from_text(&comm.unwrap_or_else(|_| "(fork)".to_owned()));
-                left.forks.push(Fork { process: task.process, owner: task.owner, comm });
+                let (process, owner, beyond) = (task.process, task.owner, task.budget.beyond);
+                left.forks.push(Fork { process, owner, comm, beyond });
             }
         }
         Ok(left)
@@ -313,6 +315,7 @@ impl Probes {
             tasks_full: sum(Count::LOST_TASKS_FULL)?,
             cut_unreadable: sum(Count::CUT_UNREADABLE)?,
             connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
+            not_http: sum(Count::NOT_HTTP)?,
         })
     }
 
@@ -369,5 +372,5 @@ pub fn verifier_log(error: &LoadError) -> Option<String> {
     else {
         return None;
     };
-    Some(verifier_log.to_string())
+    Some(verifier_log.to_string()).filter(|log| !log.is_empty())
 }

@@ -22,10 +22,12 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let cause_text = cause.to_string();
+        // aya's has the whole log of the verifier, which is said elsewhere.
+        let cause_text = cause_text.split(" Verifier output:").next().unwrap_or_default();
         // Some crates repeat the cause in their own text.
-        if !text.contains(&cause_text) {
+        if !text.contains(cause_text) {
             text.push_str(": ");
-            text.push_str(&cause_text);
+            text.push_str(cause_text);
         }
         next = cause.source();
     }

@@ -113,6 +113,9 @@ pub struct Grpc {
 pub struct Exchange {
     /// The how-manieth request of its connection this is, by when they began. No two are the same.
     pub ordinal: u64,
+    /// Of a stream of HTTP/2 its number, which is the same at both ends whatever was lost; `None` of a
+    /// request that was made before an upgrade.
+    pub stream: Option<u32>,
     pub version: Version,
     pub request: RequestHead,
     /// `None` if none came, or its status could not be read.

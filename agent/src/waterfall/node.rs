@@ -53,6 +53,8 @@ pub(super) struct Node {
     pub(super) busy: Duration,
     pub(super) longest: Duration,
     pub(super) forks: u64,
+    /// Requests that have no span, beyond what a process may have in one second.
+    pub(super) untold: u64,
     /// The spans that this node stands for.
     pub(super) own: Tally,
     /// Spans below it that have no node any more.
@@ -95,6 +97,7 @@ impl Node {
             busy: length,
             longest: length,
             forks,
+            untold: untold(span),
             own: Tally { spans: 1, failed },
             inside: Tally::default(),
         }
@@ -117,6 +120,7 @@ impl Node {
         self.busy = self.busy.saturating_add(other.busy);
         self.longest = self.longest.max(other.longest);
         self.forks = self.forks.saturating_add(other.forks);
+        self.untold = self.untold.saturating_add(other.untold);
         self.own.add(other.own);
         self.inside.add(other.inside);
         if let Some(shorter) = label::common(&self.label, &other.label)
@@ -125,4 +129,13 @@ impl Node {
             self.label = shorter.into();
         }
     }
+}
+
+fn untold(span: &Span) -> u64 {
+    let events = span.events.iter().filter(|event| event.name == key::EVENT_BEYOND);
+    let counts = events.flat_map(|event| &event.attributes).filter_map(|one| match one.value {
+        Value::Int(count) if one.key.ends_with(".requests") => u64::try_from(count).ok(),
+        Value::Int(_) | Value::Str(_) | Value::Bool(_) | Value::StrList(_) => None,
+    });
+    counts.fold(0, u64::saturating_add)
 }

@@ -173,6 +173,9 @@ fn note(node: &Node) -> Line {
     if node.forks > 0 {
         say(Ink::Faint, plural(node.forks, "fork", "forks"));
     }
+    if node.untold > 0 {
+        say(Ink::Faint, format!("+{} without a span", plural(node.untold, "request", "requests")));
+    }
     let mut line = Line::default();
     for (place, (ink, text)) in notes.into_iter().enumerate() {
         if place > 0 {
@@ -183,7 +186,7 @@ fn note(node: &Node) -> Line {
     line
 }
 
-pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

@@ -9,13 +9,14 @@ type Exception = (&'static str, &'static str);
 
 const LONGER: [Exception; 0] = [];
 
-const WITH_UNSAFE: [Exception; 19] = [
+const WITH_UNSAFE: [Exception; 20] = [
     ("agent-ebpf/src/admit.rs", "asks the kernel about the current task"),
     ("agent-ebpf/src/buffer.rs", "reads where the buffers of the current process lie"),
     ("agent-ebpf/src/connection.rs", "map values are raw pointers"),
     ("agent-ebpf/src/copies.rs", "map values are raw pointers"),
     ("agent-ebpf/src/kernel.rs", "callbacks of helpers take raw pointers"),
     ("agent-ebpf/src/kprobe.rs", "map values are raw pointers"),
+    ("agent-ebpf/src/place.rs", "map values are raw pointers"),
     ("agent-ebpf/src/unix.rs", "reads the name of a socket"),
     ("agent-ebpf/src/message.rs", "map values are raw pointers"),
     ("agent-ebpf/src/emit.rs", "writes records into the ring's memory"),

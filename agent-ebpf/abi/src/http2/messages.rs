@@ -2,7 +2,7 @@
 //! what follows is compressed and four of its length, and so many bytes.
 //!
 //! Messages do not begin with frames, nor end with them. Nobody here knows which streams are gRPC's:
-//! bytes that cannot be a message are passed over, and user space believes what is told of a frame
+//! bytes that cannot be a message, or one of 16 MiB and more, are passed over, and user space believes what is told of a frame
 //! only where it fits what it knows of the frames before it.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -152,7 +152,8 @@ impl Stream {
         self.carry[at::PREFIX] = prefix;
         let came = came + count;
         let len = ((prefix >> 8) as u32).swap_bytes() as u64;
-        self.carry[at::POSITION] = if prefix & 0xfe != 0 {
+        // Of bodies of other kinds as few as can be are taken for a length, which is told.
+        self.carry[at::POSITION] = if prefix & 0xfffe != 0 {
             Position::UNKNOWN
         } else if came < PREFIX_BYTES {
             Position::PREFIX + came

@@ -221,7 +221,7 @@ fn requests(probes: &mut Probes) -> Vec<Check> {
     }
     match probes.attach_requests(Capture::Auto) {
         Ok(backend) => {
-            let found = format!("run with --capture {}", backend.name());
+            let found = format!("{} is used, of those above", backend.name());
             checks.push(Check::new("request probes", Verdict::Ok, found));
             checks.push(unix_sockets(probes, backend));
         }
@@ -239,7 +239,7 @@ fn unix_sockets(probes: &Probes, backend: Backend) -> Check {
     match (probes.unix_error(), backend) {
         (None, _) => Check::new(NAME, Verdict::Ok, "seen"),
         (Some(error), Backend::Tracepoint) => {
-            let found = "seen; that one was closed is seen at the other side, or late";
+            let found = "seen; that a socket was closed shows at its other end only";
             Check::new(NAME, Verdict::Information, format!("{found}: {}", told(error)))
         }
         (Some(error), Backend::Fentry | Backend::Kprobe) => {
@@ -252,10 +252,7 @@ fn unix_sockets(probes: &Probes, backend: Backend) -> Check {
 fn told(error: &LoadError) -> String {
     let log = verifier_log(error).filter(|log| !log.is_empty());
     let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
-    // aya's own message has the whole log, of which the end is enough.
-    let chain = say::chain(error);
-    let reason = chain.split_once(" Verifier output:").map_or(&*chain, |(reason, _)| reason);
-    format!("{reason}{log}")
+    format!("{}{log}", say::chain(error))
 }
 
 /// The end of a verifier log is where the reason stands.

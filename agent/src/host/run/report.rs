@@ -14,7 +14,7 @@ use crate::{
         say,
     },
     loss::Loss,
-    waterfall::{Colour, Fold, Look, Waterfall},
+    waterfall::{Colour, Fold, Look, Waterfall, plural},
 };
 
 /// Processes of the picture before finished siblings are folded to bound memory.
@@ -77,7 +77,7 @@ fn account(collected: &Collected, delivered: &Delivered) -> String {
     if !reasons.is_empty() {
         line.push_str(&format!(" ({})", reasons.join(", ")));
     }
-    line.push_str(&format!("; {} spans", delivered.spans));
+    line.push_str(&format!("; {}", plural(delivered.spans, "span", "spans")));
     let mut add = |what: &str, verb: &str, account: Option<Account>| {
         let Some(account) = account else { return };
         line.push_str(&format!(", {what} {} {verb}", account.arrived));
@@ -92,14 +92,18 @@ fn account(collected: &Collected, delivered: &Delivered) -> String {
     }
     if ledger.requests_beyond > 0 {
         line.push_str(&format!(
-            "; {} requests beyond --requests-per-second have no span",
-            ledger.requests_beyond
+            "; {} beyond --requests-per-second without a span",
+            plural(ledger.requests_beyond, "request", "requests")
         ));
     }
     let frames = ledger.http2.losses().into_iter().filter(|(_, count)| *count > 0);
     let frames: Vec<String> = frames.map(|(name, count)| format!("{name} {count}")).collect();
     if !frames.is_empty() {
         line.push_str(&format!("; of HTTP/2 not understood: {}", frames.join(", ")));
+    }
+    if collected.counts.not_http > 0 {
+        let connections = plural(collected.counts.not_http, "connection", "connections");
+        line.push_str(&format!("; {connections} of TLS or no HTTP not looked into"));
     }
     if collected.counts.cut_unreadable > 0 {
         line.push_str(&format!("; {} unreadable arguments", collected.counts.cut_unreadable));

@@ -89,6 +89,8 @@ impl Following {
             is_over: 0,
             transport: Transport::TCP,
             inode: 0,
+            is_told: 0,
+            _pad: 0,
             ways: [way, way],
         };
         let (open_messages, records) = (HashMap::new(), Vec::new());
@@ -116,7 +118,7 @@ impl Following {
     /// The socket is closed, and all was read.
     pub(crate) fn over(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
-        if self.is_announced() {
+        if self.is_told() {
             self.end(closed::SOCKET);
         }
     }
@@ -144,7 +146,7 @@ impl Following {
         match step {
             Some(Step::MessageEnded) => self.emit_end(&stream, direction),
             Some(_) => {}
-            None if self.is_announced() => self.end(closed::OUT_OF_STEP),
+            None if self.is_told() => self.end(closed::OUT_OF_STEP),
             None => self.conn.state = state::NEITHER,
         }
     }
@@ -217,12 +219,7 @@ impl Following {
             return Some(());
         }
         if walk.step == Step::Refused || !self.is_the_right_kind(walk) {
-            if offset > 0 || self.conn.state == state::HTTP1 {
-                self.out_of_step(walk);
-            } else {
-                self.conn.state = state::NEITHER;
-                walk.stream.phase = Phase::NEITHER;
-            }
+            self.out_of_step(walk);
             return None;
         }
         let mut flags = 0;
@@ -248,7 +245,7 @@ impl Following {
     }
 
     fn tunnel(&mut self) {
-        if self.is_announced() {
+        if self.is_told() {
             self.end(closed::TUNNEL);
         } else {
             self.conn.state = state::NEITHER;
@@ -299,11 +296,7 @@ impl Following {
 
     fn frames(&mut self, walk: &mut Walk, taken: &[u8]) -> Option<()> {
         if walk.step == Step::Refused {
-            if self.is_announced() {
-                self.out_of_step(walk);
-            } else {
-                self.conn.state = state::NEITHER;
-            }
+            self.out_of_step(walk);
             return None;
         }
         if self.conn.role == Role::UNKNOWN && walk.stream.phase != Phase::FIRST_FRAME {
@@ -328,11 +321,15 @@ impl Following {
 
     fn out_of_step(&mut self, walk: &mut Walk) {
         walk.stream.phase = Phase::NEITHER;
-        self.end(closed::OUT_OF_STEP);
+        if self.is_told() {
+            self.end(closed::OUT_OF_STEP);
+        } else {
+            self.conn.state = state::NEITHER;
+        }
     }
 
-    fn is_announced(&self) -> bool {
-        self.conn.state == state::HTTP1 || self.conn.state == state::HTTP2
+    fn is_told(&self) -> bool {
+        self.conn.is_told != 0
     }
 
     fn way(&mut self, direction: Direction) -> &mut Way {

@@ -38,6 +38,7 @@ impl Following {
             flags: if is_cut { flags | flag::CUT } else { flags },
             ordinal: walk.stream.ordinal,
         };
+        self.conn.is_told = 1;
         self.records.push([fixed.as_bytes(), bytes].concat());
     }
 
@@ -54,6 +55,7 @@ impl Following {
 
     pub(super) fn end(&mut self, reason: u32) {
         self.conn.state = state::NEITHER;
+        self.conn.is_told = 0;
         let [received, sent] = &self.conn.ways;
         let fixed = Closed {
             header: header(Kind::CLOSED, size_of::<Closed>(), self.now_ns),
@@ -89,6 +91,7 @@ impl Following {
             tid: self.conn.process.pid,
             counted: u32::from(is_counted),
         };
+        self.conn.is_told = 1;
         self.records.push([fixed.as_bytes(), &frames, counted].concat());
     }
 }

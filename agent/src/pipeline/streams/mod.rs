@@ -8,6 +8,7 @@ mod found;
 mod host;
 mod http1;
 mod http2;
+mod missing;
 mod script;
 
 use abi::socket::{HEAD_MAX, Role};

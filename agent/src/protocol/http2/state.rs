@@ -350,6 +350,7 @@ impl State {
             return;
         };
         let mut stream = Stream::new(self.next_ordinal, head, times);
+        stream.set_id(id.0);
         if has_unknown {
             stream.mark_joined_late();
         }

@@ -34,12 +34,18 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Its number, where it is known at both ends.
+    pub(super) fn set_id(&mut self, id: u32) {
+        self.exchange.stream = Some(id);
+    }
+
     pub(super) fn new(ordinal: u64, request: RequestHead, time: Times) -> Self {
         let content_type = request.content_type.as_deref();
         let is_grpc = content_type.is_some_and(super::grpc::is_content_type);
         Self {
             exchange: Exchange {
                 ordinal,
+                stream: None,
                 version: Version::Http2,
                 request,
                 response: None,
