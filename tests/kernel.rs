@@ -11,6 +11,8 @@ mod calls;
 mod completeness;
 #[path = "kernel/context.rs"]
 mod context;
+#[path = "kernel/cost.rs"]
+mod cost;
 #[path = "kernel/full_speed.rs"]
 mod full_speed;
 #[path = "kernel/grpc_programs.rs"]
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         backends::trials(),
         refusals::trials(),
         completeness::trials(),
+        cost::trials(),
     ];
     agent_tests::need::run(families.into_iter().flatten().collect())
 }
