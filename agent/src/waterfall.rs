@@ -28,7 +28,7 @@ use self::draw::{Header, Left};
 use self::fold::{Alike, Folded, Orphans};
 use self::forest::{Forest, Slot};
 use self::node::Node;
-pub(crate) use self::rows::plural;
+pub use self::rows::plural;
 use self::select::Room;
 use crate::id::TraceId;
 use crate::span::{Span, key};

@@ -186,7 +186,7 @@ fn note(node: &Node) -> Line {
     line
 }
 
-pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
+pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
