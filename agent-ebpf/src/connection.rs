@@ -178,11 +178,6 @@ impl Known {
     }
 
     #[inline(always)]
-    pub(crate) fn is_announced(self) -> bool {
-        self.state() == state::HTTP1 || self.state() == state::HTTP2
-    }
-
-    #[inline(always)]
     pub(crate) fn state(self) -> u32 {
         // SAFETY: as in `connected`.
         unsafe { (*self.entry).state }
