@@ -44,7 +44,8 @@ const RELEASED_BY_KPROBE: Program = ("released_kprobe", Attached::Kprobe, "unix_
 const IN_ONE_FORM: [&str; 3] = ["released_kprobe", "sends_unix_kprobe", "receives_unix_kprobe"];
 
 impl Backend {
-    pub const ALL: [Self; 3] = [Self::Tracepoint, Self::Fentry, Self::Kprobe];
+    /// The cheapest first: fexit is met by TCP alone, the tracepoints by every socket.
+    pub const ALL: [Self; 3] = [Self::Fentry, Self::Tracepoint, Self::Kprobe];
 
     pub fn name(self) -> &'static str {
         match self {
