@@ -100,7 +100,8 @@ impl Run {
         self.account()?.balances()?;
         ensure!(!self.stderr.contains("do not balance"), "{}", self.stderr);
         let line = self.stderr.lines().last().unwrap_or_default();
-        let spans = format!("; {} span", self.spans.len());
+        let plural = if self.spans.len() == 1 { "" } else { "s" };
+        let spans = format!("; {} span{plural},", self.spans.len());
         ensure!(line.contains(&spans), "the file has {spans}, the account says: {line}");
         Ok(())
     }

@@ -115,6 +115,16 @@ pub enum Way {
     Sent,
 }
 
+impl Role {
+    /// The way that requests go.
+    pub fn asks(self) -> Way {
+        match self {
+            Self::Client => Way::Sent,
+            Self::Server => Way::Received,
+        }
+    }
+}
+
 /// A piece of the head of an HTTP/1 message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {

@@ -64,7 +64,11 @@ fn check(run: &Run, requests: u64, budget: u64) -> anyhow::Result<()> {
     let dangling: Vec<&str> =
         parents.filter(|parent| !parent.is_empty() && !ids.contains(parent)).collect();
     ensure!(dangling.is_empty(), "{} parents never arrive: {}", dangling.len(), run.stderr);
-    ensure!(run.stderr.contains(" beyond --requests-per-second"), "{}", run.stderr);
+    ensure!(
+        run.stderr.contains(" requests beyond --requests-per-second without a span"),
+        "{}",
+        run.stderr
+    );
     Ok(())
 }
 

@@ -104,7 +104,7 @@ fn wrong_options() -> anyhow::Result<()> {
         let output = run(&[])?;
         ensure!(said(&output).contains(expected), "{options:?}: {}", said(&output));
         let is_usage = output.status.code() == Some(2);
-        ensure!(is_usage || said(&output).contains("; 1 span"), "not traced: {}", said(&output));
+        ensure!(is_usage || said(&output).contains("; 1 span;"), "not traced: {}", said(&output));
         ensure!(is_usage || output.status.code() == Some(3), "{output:?}");
         let output = run(&["--strict"])?;
         ensure!(matches!(output.status.code(), Some(2 | 125)), "{output:?}");

@@ -7,7 +7,7 @@ use super::{
     threads::{Thread, Threads},
 };
 use crate::{
-    event::{BootNanos, CloseReason, Closed, Connection, Frames, Head, Role, Way},
+    event::{BootNanos, CloseReason, Closed, Connection, Frames, Head, Way},
     protocol::{
         RequestHead, Version,
         http1::{self, NoHead},
@@ -18,8 +18,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     pub(super) announced: Option<Connection>,
-    pub(super) received: Piece,
-    pub(super) sent: Piece,
+    received: Piece,
+    sent: Piece,
     /// Where it speaks HTTP/2.
     pub(super) frames: Option<Box<Multiplexed>>,
     /// Requests in their order, those whose response came first at the front. None but the last is
@@ -103,11 +103,7 @@ impl Conversation {
 
     /// The number of the request of which this is the first piece; it counts once the head is complete.
     pub(super) fn asks(&self, head: &Head<'_>) -> Option<u32> {
-        let asks = match self.announced?.role {
-            Role::Client => Way::Sent,
-            Role::Server => Way::Received,
-        };
-        let is_first = head.offset == 0 && head.way == asks;
+        let is_first = head.offset == 0 && head.way == self.announced?.role.asks();
         is_first.then(|| head.ordinal.wrapping_add(u32::from(!head.head_ended)))
     }
 
@@ -210,7 +206,8 @@ impl Conversation {
         if is_preface { Vec::new() } else { piece.bytes }
     }
 
-    fn piece(&mut self, way: Way) -> &mut Piece {
+    /// What came until now of the head that goes this way.
+    pub(super) fn piece(&mut self, way: Way) -> &mut Piece {
         match way {
             Way::Received => &mut self.received,
             Way::Sent => &mut self.sent,

@@ -182,14 +182,10 @@ impl Exchanges {
                 self.clients.asks(&client, head.process, ordinal);
             }
         }
-        let piece = match head.way {
-            Way::Received => &mut conversation.received,
-            Way::Sent => &mut conversation.sent,
-        };
-        let torn = piece.take(head);
+        let torn = conversation.piece(head.way).take(head);
         let mut released = Released { unpaired: torn, ..Released::default() };
         if head.head_ended {
-            let piece = std::mem::take(piece);
+            let piece = std::mem::take(conversation.piece(head.way));
             let whole = conversation.whole(&mut self.threads, head, piece);
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;

@@ -2,7 +2,7 @@
 
 use super::{Ending, Exchange, open::Open};
 use crate::{
-    event::{CloseReason, Closed, Connection, Frames, Role, TaskId, Way},
+    event::{CloseReason, Closed, Connection, Frames, TaskId},
     protocol::{
         self, Direction, Failure,
         http2::{self, PREFACE},
@@ -41,10 +41,8 @@ impl Multiplexed {
     }
 
     pub(super) fn bytes(&mut self, frames: &Frames<'_>) {
-        let direction = match (self.announced.role, frames.way) {
-            (Role::Client, Way::Sent) | (Role::Server, Way::Received) => Direction::Request,
-            (Role::Client, Way::Received) | (Role::Server, Way::Sent) => Direction::Response,
-        };
+        let is_request = frames.way == self.announced.role.asks();
+        let direction = if is_request { Direction::Request } else { Direction::Response };
         let mut feed = |offset, bytes| {
             self.connection.bytes(direction, frames.time, offset, bytes, &mut self.done);
         };
