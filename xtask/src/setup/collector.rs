@@ -5,18 +5,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::fingerprint::fingerprint;
-use crate::missing::Missing;
+use super::go;
 use crate::{cache, command, paths, say};
 
 const VERSION: &str = "0.155.0";
 const BUILDER: &str = "go.opentelemetry.io/collector/cmd/builder@v0.155.0";
-const LIMIT: Duration = Duration::from_secs(1800);
 
 /// The executable, built if it is missing.
 pub(crate) fn collector() -> Result<PathBuf> {
@@ -34,9 +31,7 @@ pub(crate) fn collector() -> Result<PathBuf> {
     if program.is_file() {
         return Ok(program);
     }
-    if paths::program("go").is_none() {
-        bail!(Missing::new("Go 1.25 or newer, from whose modules the Collector is built"));
-    }
+    go::must_be_there()?;
     say::note("the OpenTelemetry Collector is missing: tests and demo send their spans to it");
     say::step(&format!("building the Collector {VERSION}"), || {
         cache::install(&directory, |half| build(&ours, half))
@@ -52,23 +47,13 @@ fn build(ours: &Path, half: &Path) -> Result<()> {
         fs::copy(&from, to.join(name)).with_context(|| format!("copying {}", from.display()))
     };
     copy("manifest.yaml", &work)?;
-    let mut builder = go(&work);
+    let mut builder = go::command(&work);
     builder.args(["run", BUILDER, "--config", "manifest.yaml"]);
     builder.args(["--skip-compilation", "--skip-get-modules"]);
-    command::checked(&mut builder, "collector-generate", LIMIT)?;
+    command::checked(&mut builder, "collector-generate", go::LIMIT)?;
 
     let sources = work.join("src");
     copy("go.mod", &sources)?;
     copy("go.sum", &sources)?;
-    let mut compiler = go(&sources);
-    compiler.args(["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o"]);
-    compiler.arg(half.join("otelcol")).arg(".");
-    command::checked(&mut compiler, "collector-build", LIMIT)?;
-    Ok(())
-}
-
-fn go(directory: &Path) -> Command {
-    let mut go = Command::new("go");
-    go.current_dir(directory).env("CGO_ENABLED", "0").env_remove("GOFLAGS");
-    go
+    go::build(&sources, ".", go::PLAIN, &half.join("otelcol"))
 }

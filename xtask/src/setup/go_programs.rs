@@ -1,16 +1,12 @@
 //! Clients and servers of gRPC, built from Go modules at the versions that go.sum pins.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::fingerprint::fingerprint;
-use crate::missing::Missing;
-use crate::{cache, command, paths, say};
-
-const LIMIT: Duration = Duration::from_secs(1200);
+use super::go;
+use crate::{cache, paths, say};
 
 /// What the tests call a program, and its package.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -33,9 +29,7 @@ pub(super) fn ensure() -> Result<PathBuf> {
     if directory.is_dir() {
         return Ok(directory);
     }
-    if paths::program("go").is_none() {
-        bail!(Missing::new("Go 1.25 or newer"));
-    }
+    go::must_be_there()?;
     let names = PROGRAMS.map(|(name, _)| name).join(", ");
     say::note(&format!("missing programs of Go that the tests trace: {names}"));
     say::step(&format!("building {} Go programs", PROGRAMS.len()), || {
@@ -46,11 +40,7 @@ pub(super) fn ensure() -> Result<PathBuf> {
 
 fn build(ours: &Path, half: &Path) -> Result<()> {
     for (name, package) in PROGRAMS {
-        let mut go = Command::new("go");
-        go.args(["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o"]);
-        go.arg(half.join(name)).arg(package).current_dir(ours);
-        go.env("CGO_ENABLED", "0").env_remove("GOFLAGS");
-        command::checked(&mut go, &format!("go-{name}"), LIMIT)?;
+        go::build(ours, package, go::PLAIN, &half.join(name))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod bpf_linker;
 mod cargo_tool;
 mod collector;
 mod fingerprint;
+mod go;
 mod go_programs;
 mod nginx;
 mod packages;
