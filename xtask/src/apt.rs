@@ -149,9 +149,10 @@ impl Private {
         unpack_all(downloads.path(), root)
     }
 
-    /// Downloads a package of `suite` with all that it depends on and unpacks everything.
-    pub(crate) fn unpack_closure(&self, package: &str, suite: &str, root: &Path) -> Result<()> {
-        let arguments = ["install", "--download-only", "--yes", "-t", suite, package];
+    /// Downloads packages of `suite` with all that they depend on and unpacks everything.
+    pub(crate) fn unpack_closure(&self, packages: &[&str], suite: &str, root: &Path) -> Result<()> {
+        let mut arguments = vec!["install", "--download-only", "--yes", "-t", suite];
+        arguments.extend(packages);
         self.get(&arguments, "install", &self.directory)?;
         unpack_all(&self.directory.join("cache/archives"), root)
     }

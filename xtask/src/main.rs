@@ -8,11 +8,13 @@ mod apt;
 mod bench;
 mod cache;
 mod clock;
+mod cluster;
 mod command;
 mod demo;
 mod ebpf;
 mod executable;
 mod fuzz;
+mod image;
 mod missing;
 mod paths;
 mod privilege;
@@ -47,6 +49,8 @@ enum Command {
     Demo(demo::Arguments),
     Bench(bench::Arguments),
     Fuzz(fuzz::Arguments),
+    Image(image::Arguments),
+    Cluster(cluster::Arguments),
     Tidy(tidy::Arguments),
 }
 
@@ -59,6 +63,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Image(arguments) => image::run(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
     };
     match outcome {

@@ -11,9 +11,11 @@ use crate::say;
 mod bpf_linker;
 mod cargo_tool;
 mod collector;
+mod container_runtime;
 mod fingerprint;
 mod go;
 mod go_programs;
+mod kubernetes;
 mod nginx;
 mod packages;
 mod private;
@@ -23,6 +25,8 @@ mod virtual_machine;
 
 pub(crate) use cargo_tool::{DENY, FUZZ};
 pub(crate) use collector::collector;
+pub(crate) use container_runtime::{ContainerRuntime, container_runtime};
+pub(crate) use kubernetes::kubernetes;
 pub(crate) use private::{Private, VARIABLE as PRIVATE_VARIABLE};
 pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kernel, machine};
 
@@ -46,6 +50,9 @@ pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kerne
 /// vm: QEMU and packaged kernels of Debian (5.10, 6.1, 6.12 and the newest), unpacked privately,
 /// without root. Needs a Debian system. One minute. To move on to newer kernels, delete the
 /// cache's directory `vm`.
+///
+/// cluster: Kubernetes and etcd built from Go modules, and containerd, runc and network plugins from
+/// Debian packages, unpacked privately. Needs Go and a Debian system. Ten minutes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --only ebpf --only vm")]
 pub(crate) struct Arguments {
@@ -60,6 +67,7 @@ pub(crate) enum Part {
     Programs,
     Collector,
     Vm,
+    Cluster,
 }
 
 impl Part {
@@ -69,6 +77,7 @@ impl Part {
             Self::Programs => "programs",
             Self::Collector => "collector",
             Self::Vm => "vm",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -112,6 +121,12 @@ pub(crate) fn ensure(part: Part) -> Result<String> {
                 kernels.push(kernel(series)?.version);
             }
             Ok(format!("ready, {} with kernels {}", machine.version, kernels.join(", ")))
+        }
+        Part::Cluster => {
+            // Before minutes of compilation: a system without Debian's packages has no use for it.
+            container_runtime()?;
+            busybox()?;
+            Ok(format!("ready, {}", kubernetes()?.display()))
         }
     }
 }

@@ -126,7 +126,7 @@ pub(crate) fn machine() -> Result<Machine> {
     say::step(&format!("QEMU from Debian {backports}"), || {
         let apt = Private::open(&Archive::of_this_system()?, "qemu", &[release, backports])?;
         cache::install(&vm.join("qemu-10"), |half| {
-            apt.unpack_closure("qemu-system-x86", backports, half)?;
+            apt.unpack_closure(&["qemu-system-x86"], backports, half)?;
             let program = half.join("usr/bin/qemu-system-x86_64");
             ensure!(program.is_file(), "the package holds no qemu-system-x86_64");
             Ok(())
@@ -141,7 +141,7 @@ fn cached_machine(vm: &Path) -> Option<Machine> {
     root.join("usr/bin/qemu-system-x86_64").is_file().then_some(Machine { root, version })
 }
 
-/// The static busybox of the initramfs.
+/// The static busybox of the initramfs and of the images that tests run.
 pub(crate) fn busybox() -> Result<PathBuf> {
     let vm = cache::root()?.join("vm");
     let directory = vm.join("busybox");

@@ -1,0 +1,125 @@
+//! `cargo xtask cluster test`: what is tested on a real cluster, one module a subject.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use super::interrupt;
+use super::running::Cluster;
+use crate::clock::Stopwatch;
+use crate::test::count::Counts;
+use crate::{image, say};
+
+mod left_behind;
+mod pod;
+mod smoke;
+
+const LIMIT: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(200);
+
+/// Builds the image of `lynceus`, starts a cluster, runs the tests on it, takes it down, and checks that
+/// nothing is left of it. A cluster that runs already is used, and left running.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Takes this archive of `lynceus` instead of building one.
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+
+    /// Only tests whose name has this in it.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// A test by its name. It makes what it needs and names it so that no other test is in its way.
+type Test = (&'static str, fn(&Cluster) -> Result<()>);
+
+/// What runs, in this order.
+fn tests() -> impl Iterator<Item = Test> {
+    smoke::TESTS.into_iter()
+}
+
+/// Builds what the tests need and root is not needed for; the answer is the image's archive.
+pub(super) fn prepare(arguments: &Arguments) -> Result<PathBuf> {
+    match &arguments.image {
+        Some(archive) => Ok(archive.clone()),
+        None => {
+            let archive = image::default_archive();
+            image::lynceus(&archive)?;
+            Ok(archive)
+        }
+    }
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    archive: &Path,
+    directory: Option<&Path>,
+) -> Result<ExitCode> {
+    let is_wanted = |name: &str| arguments.name.as_ref().is_none_or(|part| name.contains(part));
+    let wanted: Vec<Test> = tests().filter(|(name, _)| is_wanted(name)).collect();
+    ensure!(!wanted.is_empty(), "no test has such a name");
+    let before = left_behind::Machine::look()?;
+    let cluster = Cluster::up(directory)?;
+    cluster.import_image(archive)?;
+    let mut counts = Counts::default();
+    for (name, test) in wanted {
+        let count = counted(name, || test(&cluster));
+        if count.failed > 0 {
+            keep_evidence(&cluster, name);
+        }
+        counts = counts + count;
+        interrupt::check()?;
+    }
+    if cluster.is_ours() {
+        cluster.down()?;
+        counts = counts + counted("nothing_is_left_behind", || before.compare());
+    }
+    say::result(&counts.to_string());
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn counted(name: &str, test: impl FnOnce() -> Result<()>) -> Counts {
+    match say::step(name, test) {
+        Ok(()) => Counts::ONE_PASSED,
+        Err(error) => {
+            say::error(&error);
+            Counts::one_failed(&format!("{name}: {error:#}"))
+        }
+    }
+}
+
+/// What the cluster knows of its pods, for whoever looks into a failure: they may be gone by then.
+fn keep_evidence(cluster: &Cluster, name: &str) {
+    let known = ["pods,events", "pods --output=yaml"].map(|what| {
+        let mut arguments = vec!["get", "--all-namespaces"];
+        arguments.extend(what.split(' '));
+        cluster.kubectl(&arguments).unwrap_or_else(|error| format!("{error:#}"))
+    });
+    match cluster.keep(&format!("test-{name}"), &known.join("\n")) {
+        Ok(file) => say::note(&format!("{} has the pods as they were", file.display())),
+        Err(error) => say::error(&error),
+    }
+}
+
+/// Asks until the answer is as expected, and tells the last answer if it never is.
+fn until(
+    what: &str,
+    mut ask: impl FnMut() -> Result<String>,
+    expected: impl Fn(&str) -> bool,
+) -> Result<String> {
+    let watch = Stopwatch::start();
+    loop {
+        interrupt::check()?;
+        let answer = ask();
+        match answer {
+            Ok(answer) if expected(&answer) => return Ok(answer),
+            answer if watch.elapsed() > LIMIT => {
+                let last = answer.unwrap_or_else(|error| format!("{error:#}"));
+                bail!("{what}: not within {} s; last: {last}", LIMIT.as_secs());
+            }
+            _ => std::thread::sleep(POLL),
+        }
+    }
+}

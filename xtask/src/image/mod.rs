@@ -1,0 +1,115 @@
+//! `cargo xtask image`: the agent as a container image, written without a container runtime.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+
+use crate::executable::{self, Linking};
+use crate::{command, ebpf, paths, say};
+
+mod archive;
+mod layer;
+
+pub(crate) use self::layer::Entry;
+
+/// What the agent's image is called.
+pub(crate) const NAME: &str = "localhost/lynceus:latest";
+
+/// Writes the image of `lynceus`: one static binary with the kernel object in it, and no shell.
+///
+/// The archive is of the formats that both `docker load` and `ctr images import` take. Built from the
+/// same sources it is the same, byte for byte. Needs no container runtime and no root; sets up what is
+/// missing (see `cargo xtask setup`).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask image\n  \
+    cargo xtask image --out /tmp/lynceus.tar && docker load --input /tmp/lynceus.tar")]
+pub(crate) struct Arguments {
+    /// The archive, instead of target/image/lynceus.tar.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// An image of one layer.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    /// `registry/name:tag`
+    pub(crate) name: String,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) entrypoint: Vec<String>,
+    /// What is run if the pod says nothing else.
+    pub(crate) command: Vec<String>,
+    /// `NAME=value`
+    pub(crate) environment: Vec<String>,
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+/// How large an image is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub(crate) unpacked: u64,
+    pub(crate) archive: u64,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let out = arguments.out.clone().unwrap_or_else(default_archive);
+    let sizes = lynceus(&out)?;
+    let mebibytes = |bytes: u64| {
+        let tenths = bytes.saturating_mul(10) / (1 << 20);
+        format!("{}.{} MiB", tenths / 10, tenths % 10)
+    };
+    say::result(&format!(
+        "{}: {NAME}, {} unpacked, {} as an archive",
+        out.display(),
+        mebibytes(sizes.unpacked),
+        mebibytes(sizes.archive)
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `target/image/lynceus.tar`
+pub(crate) fn default_archive() -> PathBuf {
+    paths::target().join("image/lynceus.tar")
+}
+
+/// Builds `lynceus` and writes its image.
+pub(crate) fn lynceus(out: &Path) -> Result<Sizes> {
+    ebpf::build()?;
+    let built = executable::lynceus(Linking::Static)?;
+    let directory = tempfile::tempdir().context("making a temporary directory")?;
+    let stripped = directory.path().join("lynceus");
+    command::output(Command::new("strip").arg("--strip-all").arg("-o").arg(&stripped).arg(&built))?;
+    let label =
+        |name: &str, value: &str| (format!("org.opencontainers.image.{name}"), value.to_owned());
+    let image = Image {
+        name: NAME.to_owned(),
+        entries: vec![Entry::program("/usr/local/bin/lynceus", &stripped)?],
+        entrypoint: vec!["/usr/local/bin/lynceus".to_owned()],
+        labels: vec![
+            label("title", "lynceus"),
+            label("description", "Traces programs that nobody instrumented"),
+            label("version", env!("CARGO_PKG_VERSION")),
+            label("licenses", env!("CARGO_PKG_LICENSE")),
+        ],
+        ..Image::default()
+    };
+    write(&image, out)
+}
+
+/// Writes the archive of an image.
+pub(crate) fn write(image: &Image, to: &Path) -> Result<Sizes> {
+    let attempt = || {
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let layer = layer::write(&image.entries)?;
+        let bytes = archive::write(image, &layer)?;
+        fs::write(to, &bytes)?;
+        anyhow::Ok(Sizes {
+            unpacked: u64::try_from(layer.unpacked.len())?,
+            archive: u64::try_from(bytes.len())?,
+        })
+    };
+    attempt().with_context(|| format!("writing the image {} to {}", image.name, to.display()))
+}
