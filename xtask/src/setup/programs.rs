@@ -13,7 +13,7 @@ use crate::{cache, command, paths, say};
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// A program and the Debian package that brings it.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 16] = [
     ("bash", "bash"),
     ("curl", "curl"),
     ("gcc", "gcc"),
@@ -25,8 +25,10 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("nghttp", "nghttp2-client"),
     ("nghttpd", "nghttp2-server"),
     ("node", "nodejs"),
+    ("perl", "perl"),
     ("python3", "python3"),
     ("strace", "strace"),
+    ("wget", "wget"),
     ("wrk", "wrk"),
 ];
 
