@@ -37,6 +37,10 @@ mod lifecycle;
 mod moves;
 #[path = "kernel/nginx.rs"]
 mod nginx;
+#[path = "kernel/pair_clients.rs"]
+mod pair_clients;
+#[path = "kernel/pairs.rs"]
+mod pairs;
 #[path = "kernel/peer.rs"]
 mod peer;
 #[path = "kernel/programs.rs"]

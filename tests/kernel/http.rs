@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     backends, budget, completeness, grpc_programs, http_causes, http_clients, http_early,
-    http_programs, http2, http2_met, peer,
+    http_programs, http2, http2_met, pairs, peer,
 };
 
 const SERVER: &str = include_str!("http_server.py");
@@ -66,6 +66,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     .chain(budget::trials(lack.as_deref()))
     .chain(http_programs::trials(lack.as_deref()))
     .chain(grpc_programs::trials(lack.as_deref()))
+    .chain(pairs::trials(lack.as_deref()))
     .collect()
 }
 

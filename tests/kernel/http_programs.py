@@ -1,9 +1,9 @@
-"""Clients that people write with the packages of Python, and an application for gunicorn.
+"""Clients that people write with Python and its packages.
 
-usage: http_programs.py requests|httpx|httpx-http2|aiohttp URL PATHS...
+usage: http_programs.py urllib|http.client|requests|httpx|httpx-http2|aiohttp URL PATHS...
 
-Each path is fetched in turn, then all of them at once, twenty times each. What starts with `+` is
-sent: `+9 /path` is a POST of 9 bytes, `=9 /path` a PUT, `~9 /path` a POST in chunks.
+Each path is fetched in turn; with packages then all of them at once too, twenty times each. What
+starts with `+` is sent: `+9 /path` is a POST of 9 bytes, `=9 /path` a PUT, `~9 /path` a POST in chunks.
 """
 
 import asyncio
@@ -31,6 +31,33 @@ async def pieces_async(size):
         yield piece
 
 
+def sent(size, chunked):
+    return None if size is None else pieces(size) if chunked else b"b" * size
+
+
+def with_urllib(base, wanted):
+    import urllib.error
+    import urllib.request
+
+    for method, path, size, chunked in wanted:
+        request = urllib.request.Request(base + path, sent(size, chunked), method=method)
+        try:
+            urllib.request.urlopen(request).read()
+        except urllib.error.HTTPError as error:
+            error.read()
+
+
+def with_http_client(base, wanted):
+    import http.client
+    import urllib.parse
+
+    url = urllib.parse.urlsplit(base)
+    connection = http.client.HTTPConnection(url.hostname, url.port)
+    for method, path, size, chunked in wanted:
+        connection.request(method, url.path + path, sent(size, chunked))
+        connection.getresponse().read()
+
+
 def with_requests(base, wanted):
     import concurrent.futures
 
@@ -38,8 +65,7 @@ def with_requests(base, wanted):
 
     def ask(session, one):
         method, path, size, chunked = one
-        body = None if size is None else pieces(size) if chunked else b"b" * size
-        session.request(method, base + path, data=body).content
+        session.request(method, base + path, data=sent(size, chunked)).content
 
     with requests.Session() as session:
         for one in wanted:
@@ -83,29 +109,12 @@ async def with_aiohttp(base, wanted):
         await asyncio.gather(*(ask(session, one) for one in wanted * AT_ONCE))
 
 
-def app(environ, start_response):
-    """What gunicorn calls. The header says what came, for its log."""
-    body = environ["wsgi.input"].read()
-    path = environ["PATH_INFO"]
-    status, answer = "200 OK", [b"c"]
-    headers = [("X-Came", str(len(body)))]
-    if path == "/chunked":
-        answer = list(pieces(40_701))
-    elif path == "/echo":
-        answer = [body]
-    elif path.startswith("/status/"):
-        status = path.rsplit("/", 1)[1] + " As Asked"
-    if path != "/chunked":
-        headers.append(("Content-Length", str(len(answer[0]))))
-    start_response(status, headers)
-    return answer
-
-
 if __name__ == "__main__":
     name, base, *paths = sys.argv[1:]
     wanted = [parse(path) for path in paths]
-    if name == "requests":
-        with_requests(base, wanted)
+    in_turn = {"urllib": with_urllib, "http.client": with_http_client, "requests": with_requests}
+    if name in in_turn:
+        in_turn[name](base, wanted)
     elif name == "aiohttp":
         asyncio.run(with_aiohttp(base, wanted))
     else:

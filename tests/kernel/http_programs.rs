@@ -19,23 +19,9 @@ use crate::{
     stage::{self, Stage, words},
 };
 
-const SCRIPT: &str = include_str!("http_programs.py");
-const PYTHON: &str = "python-with-packages";
-/// Once in turn, and then at once.
-const TIMES: usize = 21;
-
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 11] = [
-        ("curl_upgrades_to_http2", &["curl", PYTHON], upgraded),
-        ("nginx_with_requests", &["nginx", PYTHON], || nginx_with("requests")),
-        ("nginx_with_httpx", &["nginx", PYTHON], || nginx_with("httpx")),
-        ("nginx_with_aiohttp", &["nginx", PYTHON], || nginx_with("aiohttp")),
-        ("gunicorn_with_requests", &[PYTHON], || gunicorn_with("requests", "sync")),
-        ("gunicorn_with_httpx", &[PYTHON], || gunicorn_with("httpx", "gthread")),
-        ("gunicorn_with_aiohttp", &[PYTHON], || gunicorn_with("aiohttp", "gthread")),
+    let tests: [(&str, &[&str], Body); 2] = [
         ("nginx_over_a_unix_socket", &["nginx", "curl"], nginx_over_unix),
-        ("nginx_over_http2", &["nginx", "nghttp", "h2load", PYTHON], nginx_over_http2),
-        ("nghttpd_with_all", &["nghttpd", "nghttp", "h2load", PYTHON], nghttpd),
         ("nghttpd_with_a_thousand_streams", &["nghttpd", "h2load"], thousand_streams),
     ];
     let each = tests.into_iter().chain(full_speed::TESTS);
@@ -86,33 +72,6 @@ pub(crate) fn difference(found: &[String], expected: &[String]) -> String {
     format!("{} of {}: {lines:#?}", found.len(), expected.len())
 }
 
-/// The script in a folder of its own.
-fn script() -> anyhow::Result<(TempDir, String)> {
-    let folder = TempDir::new()?;
-    let path = folder.path().join("http_programs.py");
-    fs::write(&path, SCRIPT)?;
-    let path = path.to_string_lossy().into_owned();
-    Ok((folder, path))
-}
-
-fn nginx_with(client: &str) -> anyhow::Result<()> {
-    let (_folder, script) = script()?;
-    let python = need::program(PYTHON)?;
-    // The last is answered before its body is read.
-    let paths = ["/small", "/large", "/none", "/text", "/fail", "=70000 /up/x", "+9 /text"];
-    for files in [Files::Sent, Files::Copied] {
-        let nginx = Nginx::with(files, "", 2)?;
-        let mut client = words(&[&python, &script, client, &nginx.url("")]);
-        client.extend(words(&paths));
-        let stage = Stage { port: nginx.port, server: nginx.command.clone(), variables: &[] };
-        let run = stage.play(&[client])?;
-        let log = nginx.log()?;
-        ensure!(log.len() == TIMES * paths.len(), "nginx logged {}: {log:?}", log.len());
-        check_joined(&run, &log).with_context(|| format!("{files:?}"))?;
-    }
-    Ok(())
-}
-
 fn nginx_over_unix() -> anyhow::Result<()> {
     let nginx = Nginx::with(Files::Sent, "", 1)?;
     let (curl, socket) = (need::program("curl")?, nginx.socket());
@@ -138,105 +97,6 @@ fn nginx_over_unix() -> anyhow::Result<()> {
         ensure!(peer == Some(socket.clone()) && server.as_deref() == Some("nginx"), "{client:?}");
     }
     Ok(())
-}
-
-fn gunicorn_with(client: &str, workers: &str) -> anyhow::Result<()> {
-    let (folder, script) = script()?;
-    let python = need::program(PYTHON)?;
-    let port = stage::free_port()?;
-    let (bind, here) = (format!("127.0.0.1:{port}"), folder.path().display().to_string());
-    let log = folder.path().join("access.log");
-    let log_path = log.to_string_lossy().into_owned();
-    let server = words(&[
-        &python,
-        "-m",
-        "gunicorn",
-        "--workers",
-        "2",
-        "--worker-class",
-        workers,
-        "--threads",
-        "4",
-        "--bind",
-        &bind,
-        "--chdir",
-        &here,
-        "--access-logfile",
-        &log_path,
-        "--access-logformat",
-        "%(m)s %(U)s %(s)s %({x-came}o)s/%(B)s",
-        "--log-level",
-        "error",
-        "http_programs:app",
-    ]);
-    let paths = ["/", "/chunked", "/status/404", "/status/503", "+70000 /echo", "~40000 /echo"];
-    let mut client = words(&[&python, &script, client, &format!("http://{bind}")]);
-    client.extend(words(&paths));
-    let run = Stage { port, server, variables: &[] }.play(&[client])?;
-    let log = fs::read_to_string(log)?;
-    let log: Vec<String> = log.lines().map(str::to_owned).collect();
-    ensure!(log.len() == TIMES * paths.len(), "gunicorn logged {}: {log:?}", log.len());
-    check_joined(&run, &log)
-}
-
-/// Clients of HTTP/2 without an upgrade.
-fn clients_of_http2(script: &str, base: &str) -> anyhow::Result<Vec<Vec<String>>> {
-    let (small, large) = (format!("{base}/small"), format!("{base}/large"));
-    let program = need::program;
-    Ok(vec![
-        words(&[&program("nghttp")?, "-n", &small, &large, &format!("{base}/none")]),
-        words(&[&program("nghttp")?, "-n", "-m", "30", &small]),
-        words(&[&program("h2load")?, "-n", "200", "-c", "4", "-m", "10", &small, &large]),
-        words(&[&program(PYTHON)?, script, "httpx-http2", base, "/small", "/large", "/none"]),
-    ])
-}
-
-fn nginx_over_http2() -> anyhow::Result<()> {
-    let (_folder, script) = script()?;
-    for files in [Files::Sent, Files::Copied] {
-        let nginx = Nginx::with(files, "http2", 2)?;
-        let stage = Stage { port: nginx.port, server: nginx.command.clone(), variables: &[] };
-        let run = stage.play(&clients_of_http2(&script, &nginx.url(""))?)?;
-        let log = nginx.log()?;
-        ensure!(log.len() == 3 + 30 + 200 + 3 * TIMES, "nginx logged {}", log.len());
-        check_joined(&run, &log).with_context(|| format!("{files:?}"))?;
-    }
-    Ok(())
-}
-
-/// The first request of a connection becomes the first stream, and another comes behind it.
-fn upgraded() -> anyhow::Result<()> {
-    let folder = TempDir::new()?;
-    let script = folder.path().join("upgraded_server.py");
-    fs::write(&script, include_str!("upgraded_server.py"))?;
-    let port = stage::free_port()?;
-    let server = words(&[&need::program(PYTHON)?, &script.to_string_lossy(), &port.to_string()]);
-    let mut client = words(&["curl", "--http2", "-s", "-o", "/dev/null", "-o", "/dev/null"]);
-    client.extend(["/first", "/second"].map(|path| format!("http://127.0.0.1:{port}{path}")));
-    let run = Stage { port, server, variables: &[] }.play(&[client])?;
-    check_joined(&run, &words(&["GET /first 200 0/2000", "GET /second 200 0/2000"]))
-}
-
-/// nghttpd's log has no sizes: what it serves is known.
-fn nghttpd() -> anyhow::Result<()> {
-    let (folder, script) = script()?;
-    fs::write(folder.path().join("small"), "s".repeat(1024))?;
-    fs::write(folder.path().join("large"), "l".repeat(300_000))?;
-    let port = stage::free_port()?;
-    let server = of_nghttpd(&folder, port)?;
-    let clients = clients_of_http2(&script, &format!("http://127.0.0.1:{port}"))?;
-    let run = Stage { port, server, variables: &[] }.play(&clients)?;
-    let served = exchanges(&run, "server");
-    let count = |start: &str| served.iter().filter(|one| one.starts_with(start)).count();
-    let counts = (
-        count("GET /small 200 0/1024"),
-        count("GET /large 200 0/300000"),
-        count("GET /none 404 0/"),
-        served.len(),
-    );
-    let (small, large, none) = (1 + 30 + 100 + TIMES, 1 + 100 + TIMES, 1 + TIMES);
-    ensure!(counts == (small, large, none, small + large + none), "{counts:?}");
-    check_joined(&run, &served)
 }
 
 fn of_nghttpd(folder: &TempDir, port: u16) -> anyhow::Result<Vec<String>> {

@@ -24,7 +24,8 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// To be started with `command`. `listen` is `http2` for HTTP/2 without TLS, else nothing.
+    /// To be started with `command`; answers the same below any folder. `listen` is `http2` for HTTP/2
+    /// without TLS, else nothing.
     pub(crate) fn with(files: Files, listen: &str, workers: u32) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let root = folder.path().join("files");
@@ -48,9 +49,12 @@ impl Nginx {
              fastcgi_temp_path {here}/fastcgi; uwsgi_temp_path {here}/uwsgi;\n\
              scgi_temp_path {here}/scgi; client_max_body_size 10m;\n\
              server {{ listen 127.0.0.1:{port} {listen}; listen unix:{here}/socket {listen}; root {here}/files;\n\
-             location /up/ {{ dav_methods PUT; create_full_put_path on; }}\n\
-             location /text {{ return 200 'fifteen letters'; }}\n\
-             location /fail {{ return 503 'no'; }} }} }}\n"
+             location ~ ^/.+(/small|/large|/up)$ {{ alias {here}/files$1; dav_methods PUT; }}\n\
+             location ~ /read$ {{ mirror /read-first; error_page 404 =200 @text; }}\n\
+             location = /read-first {{ internal; return 204; }}\n\
+             location @text {{ return 200 'fifteen letters'; }}\n\
+             location ~ /text$ {{ return 200 'fifteen letters'; }}\n\
+             location ~ /fail$ {{ return 503 'no'; }} }} }}\n"
         );
         let configuration = folder.path().join("nginx.conf");
         fs::write(&configuration, text)?;
