@@ -15,6 +15,8 @@ mod context;
 mod cost;
 #[path = "kernel/full_speed.rs"]
 mod full_speed;
+#[path = "kernel/grpc_pairs.rs"]
+mod grpc_pairs;
 #[path = "kernel/grpc_programs.rs"]
 mod grpc_programs;
 #[path = "kernel/http.rs"]

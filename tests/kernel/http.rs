@@ -16,8 +16,8 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::{
-    backends, budget, completeness, grpc_programs, http_causes, http_clients, http_early,
-    http_programs, http2, http2_met, pairs, peer,
+    backends, budget, completeness, grpc_pairs, grpc_programs, http_causes, http_clients,
+    http_early, http_programs, http2, http2_met, pairs, peer,
 };
 
 const SERVER: &str = include_str!("http_server.py");
@@ -67,6 +67,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     .chain(http_programs::trials(lack.as_deref()))
     .chain(grpc_programs::trials(lack.as_deref()))
     .chain(pairs::trials(lack.as_deref()))
+    .chain(grpc_pairs::trials(lack.as_deref()))
     .collect()
 }
 
