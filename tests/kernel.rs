@@ -3,6 +3,8 @@
 
 #[path = "kernel/backends.rs"]
 mod backends;
+#[path = "kernel/breaks.rs"]
+mod breaks;
 #[path = "kernel/budget.rs"]
 mod budget;
 #[path = "kernel/calls.rs"]
@@ -13,6 +15,8 @@ mod completeness;
 mod context;
 #[path = "kernel/cost.rs"]
 mod cost;
+#[path = "kernel/failures.rs"]
+mod failures;
 #[path = "kernel/full_speed.rs"]
 mod full_speed;
 #[path = "kernel/grpc_pairs.rs"]

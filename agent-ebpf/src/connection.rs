@@ -27,8 +27,13 @@ const AF_INET6: u32 = 10;
 /// `SOCK_STREAM`.
 const STREAM: u32 = 1;
 const IPPROTO_TCP: u32 = 6;
+/// Of include/uapi/asm-generic/errno.h.
+const EADDRNOTAVAIL: u32 = 99;
+const ECANCELED: u32 = 125;
 /// Of include/net/sock.h.
 const SHUTDOWN_MASK: u32 = 3;
+/// Of include/net/tcp_states.h.
+const CLOSE: u32 = 7;
 
 /// A connection of a traced process; its entry in `CONNECTIONS`.
 ///
@@ -107,7 +112,12 @@ impl Known {
             untold_requests: 0,
             role: Role::UNKNOWN,
             state: state::NEW,
-            is_over: 0,
+            // Its end may come in the call that is the first to be seen: a reset, over loopback.
+            is_over: u32::from(
+                connect_ns == 0
+                    && transport == Transport::TCP
+                    && sock.u32(at.sock_state) & 0xff == CLOSE,
+            ),
             transport,
             inode: if transport == Transport::UNIX { unix::inode(sock) } else { 0 },
             is_told: 0,
@@ -292,10 +302,20 @@ impl Known {
         Emitted::Yes
     }
 
+    /// Where the socket has no error, either it was closed before it was connected, or the system had no
+    /// address for it: then there was no SYN, which the first sequence number is chosen for.
     #[inline(always)]
     pub(crate) fn announce_failure(self, sock: KernelPtr) {
         self.set_role(Role::CLIENT);
-        self.announce(sock.u32(offsets().sock_error));
+        let at = offsets();
+        let mut error = sock.u32(at.sock_error);
+        if error == 0 {
+            error = ECANCELED;
+            if self.transport() == Transport::TCP && sock.u32(at.tcp_written) == 0 {
+                error = EADDRNOTAVAIL;
+            }
+        }
+        self.announce(error);
     }
 
     /// Nothing more comes from the other side. What came may still wait to be read.

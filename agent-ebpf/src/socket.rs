@@ -71,9 +71,7 @@ fn moved<K: Kernel>(
                 message::follow::<K>(task, known, len as u64, 0, direction, scratch);
             }
         }
-        if direction == Direction::Received {
-            known.forget_if_over();
-        }
+        known.forget_if_over();
     }
     0
 }
@@ -152,7 +150,8 @@ pub(crate) fn state_changed(sock: KernelPtr, old: u64, new: u64) -> i32 {
             Known::forget(sock);
         }
     } else if new == CLOSE {
-        if old == SYN_SENT {
+        // TCP Fast Open sends a request before it is connected: then that is what fails.
+        if old == SYN_SENT && !known.is_told() {
             known.announce_failure(sock);
             Known::forget(sock);
         } else {

@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 
 use crate::{
-    backends, budget, completeness, grpc_pairs, grpc_programs, http_causes, http_clients,
+    backends, budget, completeness, failures, grpc_pairs, grpc_programs, http_causes, http_clients,
     http_early, http_programs, http2, http2_met, pairs, peer,
 };
 
@@ -64,6 +64,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Some(lack) => lacking(name, lack),
     })
     .chain(budget::trials(lack.as_deref()))
+    .chain(failures::trials(lack.as_deref()))
     .chain(http_programs::trials(lack.as_deref()))
     .chain(grpc_programs::trials(lack.as_deref()))
     .chain(pairs::trials(lack.as_deref()))

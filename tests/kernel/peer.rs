@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{calls, moves, stage, talk, turns};
+use crate::{breaks, calls, failures, moves, stage, talk, turns};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -99,6 +99,15 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
             }
         }
         "calls" => calls::main()?,
+        "connects" => failures::connects(program)?,
+        "fast-open" => failures::sends_first()?,
+        "breaks" => breaks::main()?,
+        "apart" => {
+            if let [network, program, arguments @ ..] = rest {
+                failures::go_apart(network)?;
+                return Err(Command::new(program).args(arguments).exec());
+            }
+        }
         "sleep" => thread::sleep(Duration::from_millis(u64::from(number()))),
         "print-env" => rest.iter().for_each(|name| {
             eprintln!("{name}={}", std::env::var_os(name).unwrap_or_default().to_string_lossy());

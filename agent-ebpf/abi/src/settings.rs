@@ -82,6 +82,7 @@ offsets! {
     pid_numbers: "pid" . "numbers",
     upid_nr: "upid" . "nr",
     sock_family: "sock" . "__sk_common.skc_family",
+    sock_state: "sock" . "__sk_common.skc_state",
     sock_local_port: "sock" . "__sk_common.skc_num",
     sock_remote_port: "sock" . "__sk_common.skc_dport",
     sock_local_v4: "sock" . "__sk_common.skc_rcv_saddr",

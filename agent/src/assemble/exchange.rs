@@ -161,6 +161,7 @@ pub(super) fn failure(ending: Ending) -> Option<String> {
 fn errno(number: u32) -> String {
     let name = match number {
         32 => "broken_pipe",
+        99 => "address_not_available",
         101 => "network_unreachable",
         103 => "connection_aborted",
         104 => "connection_reset",
@@ -168,6 +169,7 @@ fn errno(number: u32) -> String {
         111 => "connection_refused",
         112 => "host_down",
         113 => "host_unreachable",
+        125 => "cancelled",
         number => return format!("errno_{number}"),
     };
     name.to_owned()

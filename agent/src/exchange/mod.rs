@@ -40,6 +40,11 @@ use crate::{
 
 /// Connections that are kept track of at one time.
 const MAX_CONNECTIONS: usize = 16 * 1024;
+/// `ECANCELED`: the program closed it before it was open.
+const CANCELLED: u32 = 125;
+/// As long as Linux waits for an answer before it asks again. Go gives up connections within microseconds
+/// that it needs no longer, and who asks over IPv4 and IPv6 at one time the slower one of two.
+const PATIENCE_NS: u64 = 1_000_000_000;
 /// Requests of one connection that wait for their response.
 const MAX_WAITING: usize = 256;
 
@@ -152,6 +157,12 @@ impl Exchanges {
     pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
         if connection.error != 0 {
             self.held += 1;
+            let since = connection.connect.unwrap_or(connection.time);
+            let waited_ns = connection.time.0.saturating_sub(since.0);
+            if connection.error == CANCELLED && waited_ns < PATIENCE_NS {
+                // The program thought better of it: nothing failed.
+                return self.release(out, Released { settled: 1, ..Released::default() });
+            }
             out.push(Told::Refused(Box::new(*connection)));
             return self.release(out, Released::default());
         }

@@ -209,10 +209,16 @@ fn a_head_in_pieces_is_one() {
 
 #[test]
 fn a_connection_that_could_not_be_opened_is_told() {
-    let mut refused = client();
-    // The field `error`.
-    refused[76..80].copy_from_slice(&111_u32.to_le_bytes());
-    check(&[refused], &["refused 111"], 0);
+    let failed = |error: u32, time_ns: u64| {
+        let mut failed = client();
+        // The fields `header.time_ns` and `error`.
+        failed[8..16].copy_from_slice(&time_ns.to_le_bytes());
+        failed[76..80].copy_from_slice(&error.to_le_bytes());
+        failed
+    };
+    check(&[failed(111, 10)], &["refused 111"], 0);
+    check(&[failed(125, 1_000_000_004)], &["refused 125"], 0);
+    check(&[failed(125, 1_000_000_003)], &[], 0);
 }
 
 /// The record, on a connection of another socket that was first seen at another time.
