@@ -156,14 +156,15 @@ pub(crate) fn unseen(known: Known, len: u64, direction: Direction) {
     let stream = unsafe { &mut (*way).stream };
     // SAFETY: the helper takes nothing and reads a clock.
     let now_ns = unsafe { bpf_ktime_get_boot_ns() };
+    // Before the end is told, which says when the last byte was moved.
+    // SAFETY: as above.
+    unsafe { (*way).last_ns = now_ns };
     match stream.pass_hidden(len) {
         Some(Step::MessageEnded) => emit_end(known, stream, direction as u32, now_ns),
         Some(_) => {}
         None if known.is_told() => known.end(closed::OUT_OF_STEP),
         None => known.is_not_http(),
     }
-    // SAFETY: as above.
-    unsafe { (*way).last_ns = now_ns };
 }
 
 impl Following {

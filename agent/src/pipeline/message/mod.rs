@@ -140,6 +140,7 @@ impl Following {
     }
 
     fn unseen(&mut self, direction: Direction, len: u64) {
+        self.way(direction).last_ns = self.now_ns;
         let mut stream = self.way(direction).stream;
         let step = stream.pass_hidden(len);
         self.way(direction).stream = stream;
