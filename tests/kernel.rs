@@ -61,6 +61,8 @@ mod stage;
 mod talk;
 #[path = "kernel/turns.rs"]
 mod turns;
+#[path = "kernel/uring.rs"]
+mod uring;
 #[path = "kernel/usage.rs"]
 mod usage;
 

@@ -11,9 +11,11 @@ use crate::{
     read::{Draft, at_most},
 };
 
-/// Of arch/x86/include/asm/ptrace.h: from here on the third and the second argument of a system call,
-/// the first, and its number.
-const RDX: Offset = Offset(96);
+/// Of arch/x86/include/asm/ptrace.h: from here on the result of a system call, one that is none, its
+/// third argument, the second, the first, and its number.
+const RAX: Offset = Offset(80);
+/// What the result is until there is one (`-ENOSYS`).
+const RUNS: u64 = (-38_i64) as u64;
 /// Segments of one call that are looked at: as many as there may be (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u64 = 1024;
 
@@ -52,7 +54,12 @@ impl Buffers {
     /// The `len` bytes behind `skip`. `None` where they do not lie in a buffer of the process.
     #[inline(always)]
     pub(crate) fn of_current<K: Kernel>(draft: &Draft, len: u64, skip: u64) -> Option<Self> {
-        let [size, buffer, _, call] = draft.kernel_words(K::registers(), RDX);
+        let [result, _, size, buffer, _, call] = draft.kernel_words(K::registers(), RAX);
+        if result != RUNS {
+            // io_uring goes on where a call that has nothing to do with it ends, and in threads of its own
+            // that have the registers of the one that made them.
+            return None;
+        }
         let left = len + skip;
         let one = Self { base: buffer, run_bytes: left, segment: 0, segments: 0, left, skip };
         let many = |segment: u64, count: u64| {

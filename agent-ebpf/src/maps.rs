@@ -85,7 +85,7 @@ pub(crate) struct Scratch {
     /// How far the bytes of one call were followed: here for the same reason.
     pub(crate) walk: Walk,
     /// Of the current thread's registers.
-    pub(crate) words: [u64; 4],
+    pub(crate) words: [u64; 6],
     /// A connection on its way into `CONNECTIONS`: it is half a stack.
     pub(crate) fresh: Conn,
     pub(crate) bytes: [u8; SCRATCH_BYTES],

@@ -131,12 +131,12 @@ impl Draft {
         unsafe { len.write_volatile(filled) };
     }
 
-    /// Four words of kernel memory. Not on the stack, which is short: see `message.rs`.
+    /// Six words of kernel memory. Not on the stack, which is short: see `message.rs`.
     #[inline(always)]
-    pub(crate) fn kernel_words(&self, from: KernelPtr, offset: Offset) -> [u64; 4] {
+    pub(crate) fn kernel_words(&self, from: KernelPtr, offset: Offset) -> [u64; 6] {
         // SAFETY: as in `len`.
         let words = unsafe { &raw mut (*self.0).words };
-        from.read(offset, words.cast(), 32);
+        from.read(offset, words.cast(), 48);
         // SAFETY: as in `len`; they are this CPU's own.
         unsafe { words.read_volatile() }
     }

@@ -17,7 +17,7 @@ use crate::{
     http::{between_threads, exchange, exchanges, is_kind},
     http_programs::{difference, joined},
     moves::{BODY_BYTES, RECEIVES, SENDS, UNIX},
-    peer,
+    peer, uring,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -32,16 +32,20 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("kprobe", "with_their_messages", || with_their_messages("kprobe")),
         ("tracepoint", "with_their_messages", || with_their_messages("tracepoint")),
     ];
+    let tests = tests.into_iter().chain(uring::TESTS);
     let works = backends();
     let trial_of = |(backend, what, body): (&str, &str, Body)| {
         let name = format!("{backend}_sees_requests_{what}");
         match works.get(&format!("request probes: {backend}")) {
-            Some(None) => trial(&name, &[], body),
+            Some(None) => match uring::what_is_lacking().filter(|_| what.contains("io_uring")) {
+                None => trial(&name, &[], body),
+                Some(lack) => lacking(&name, &lack),
+            },
             Some(Some(why)) => lacking(&name, &format!("{backend} ({why})")),
             None => lacking(&name, backend),
         }
     };
-    tests.into_iter().map(trial_of).collect()
+    tests.map(trial_of).collect()
 }
 
 /// What `doctor` says of each row on request probes: `None` if they work, else why not.

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{breaks, calls, failures, moves, stage, talk, turns};
+use crate::{breaks, calls, failures, moves, stage, talk, turns, uring};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -99,6 +99,8 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
             }
         }
         "calls" => calls::main()?,
+        "uring" => uring::main()?,
+        "uring-behind-a-call" => uring::behind_a_call()?,
         "connects" => failures::connects(program)?,
         "fast-open" => failures::sends_first()?,
         "breaks" => breaks::main()?,

@@ -62,19 +62,22 @@ fn rest_of(stream: &mut TcpStream) -> io::Result<()> {
 
 /// Reads until the body is there.
 fn answered(stream: &mut TcpStream) -> io::Result<()> {
-    let mut left = None;
     let mut buffer = Vec::new();
-    while left != Some(0) {
+    while !is_answer(&buffer) {
         let mut piece = [0; 512];
         let read = stream.read(&mut piece)?;
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         buffer.extend_from_slice(piece.get(..read).unwrap_or_default());
-        let end = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-        left = end.map(|end| (end + 4 + BODY).saturating_sub(buffer.len()));
     }
     Ok(())
+}
+
+/// Whether this is a whole answer.
+pub(crate) fn is_answer(bytes: &[u8]) -> bool {
+    let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    end.is_some_and(|end| bytes.len() >= end + 4 + BODY)
 }
 
 fn serve(mut stream: TcpStream) -> io::Result<()> {
