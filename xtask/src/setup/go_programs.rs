@@ -1,12 +1,10 @@
 //! Clients and servers of gRPC, built from Go modules at the versions that go.sum pins.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::fingerprint::fingerprint;
 use super::go;
-use crate::{cache, paths, say};
 
 /// What the tests call a program, and its package.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -19,28 +17,5 @@ const PROGRAMS: [(&str, &str); 5] = [
 
 /// The folder with all of them, built if it is missing.
 pub(super) fn ensure() -> Result<PathBuf> {
-    let ours = paths::repository().join("tests/programs");
-    let name = format!("tools/go-programs-{}", fingerprint(&ours, &["go.mod", "go.sum"], "")?);
-    let directory = cache::root()?.join(name);
-    if directory.is_dir() {
-        return Ok(directory);
-    }
-    let _lock = cache::lock("go-programs")?;
-    if directory.is_dir() {
-        return Ok(directory);
-    }
-    go::must_be_there()?;
-    let names = PROGRAMS.map(|(name, _)| name).join(", ");
-    say::note(&format!("missing programs of Go that the tests trace: {names}"));
-    say::step(&format!("building {} Go programs", PROGRAMS.len()), || {
-        cache::install(&directory, |half| build(&ours, half))
-    })?;
-    Ok(directory)
-}
-
-fn build(ours: &Path, half: &Path) -> Result<()> {
-    for (name, package) in PROGRAMS {
-        go::build(ours, package, go::PLAIN, &half.join(name))?;
-    }
-    Ok(())
+    go::programs("go-programs", "tests/programs", &PROGRAMS, "the tests trace them")
 }

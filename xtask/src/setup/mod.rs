@@ -10,6 +10,7 @@ use crate::say;
 
 mod bpf_linker;
 mod cargo_tool;
+mod charts;
 mod collector;
 mod container_runtime;
 mod fingerprint;
@@ -24,6 +25,7 @@ mod rust_src;
 mod virtual_machine;
 
 pub(crate) use cargo_tool::{DENY, FUZZ};
+pub(crate) use charts::{Charts, charts};
 pub(crate) use collector::collector;
 pub(crate) use container_runtime::{ContainerRuntime, container_runtime};
 pub(crate) use kubernetes::kubernetes;
@@ -45,6 +47,8 @@ pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kerne
 /// that no server is started on this machine), grpcurl, ghz and gRPC's own test programs (Go modules),
 /// gunicorn, requests, httpx, aiohttp and grpcio (PyPI), grpc-js (npm). Two minutes.
 ///
+/// charts: Helm and Kustomize, built from Go modules. Needs Go. Two minutes.
+///
 /// collector: a real OpenTelemetry Collector built from Go modules. Needs Go. Two minutes.
 ///
 /// vm: QEMU and packaged kernels of Debian (5.10, 6.1, 6.12 and the newest), unpacked privately,
@@ -65,6 +69,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Part {
     Ebpf,
     Programs,
+    Charts,
     Collector,
     Vm,
     Cluster,
@@ -75,6 +80,7 @@ impl Part {
         match self {
             Self::Ebpf => "ebpf",
             Self::Programs => "programs",
+            Self::Charts => "charts",
             Self::Collector => "collector",
             Self::Vm => "vm",
             Self::Cluster => "cluster",
@@ -112,6 +118,7 @@ pub(crate) fn ensure(part: Part) -> Result<String> {
             Ok(format!("ready, {}", tools.linker.display()))
         }
         Part::Programs => Ok(programs()?.0),
+        Part::Charts => Ok(format!("ready, {}", charts()?.helm.display())),
         Part::Collector => Ok(format!("ready, {}", collector()?.display())),
         Part::Vm => {
             let machine = machine()?;
