@@ -12,6 +12,7 @@ use crate::missing::Missing;
 use crate::setup::{self, Part};
 use crate::{ebpf, say};
 
+mod chart;
 pub(crate) mod count;
 mod levels;
 
@@ -19,9 +20,10 @@ mod levels;
 ///
 /// fmt, tidy, clippy, docs: what can be said without running anything. pure: the tracer without
 /// its host part, as on a laptop without kernel tooling. unit: everything else that needs no
-/// kernel. kernel: real programs on this kernel, as root or through sudo. collector: spans that
-/// arrive in a real OpenTelemetry Collector. vm: the kernel tests on other kernels in QEMU. deny:
-/// licences, sources and advisories of the dependencies.
+/// kernel. chart: what Helm and Kustomize make of deploy/, and what they refuse. kernel: real
+/// programs on this kernel, as root or through sudo. collector: spans that arrive in a real
+/// OpenTelemetry Collector. vm: the kernel tests on other kernels in QEMU. deny: licences, sources
+/// and advisories of the dependencies.
 ///
 /// A level that fails does not stop the next. A level that this machine cannot run (no root, no
 /// Go, no Debian system) says so and counts as skipped. From nothing it takes half an hour on two
@@ -51,6 +53,7 @@ enum Level {
     Docs,
     Pure,
     Unit,
+    Chart,
     Kernel,
     Collector,
     Vm,
@@ -67,6 +70,7 @@ impl Level {
             Self::Deny => "deny",
             Self::Pure => "pure",
             Self::Unit => "unit",
+            Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Collector => "collector",
             Self::Vm => "vm",
@@ -92,6 +96,7 @@ impl Level {
             Self::Deny => levels::deny(),
             Self::Pure => levels::pure(rest),
             Self::Unit => levels::unit(rest),
+            Self::Chart => chart::run(),
             Self::Kernel => levels::kernel(rest),
             Self::Collector => levels::collector(rest),
             Self::Vm => crate::vm::kernel_tests(&setup::SERIES, rest),
@@ -172,6 +177,7 @@ fn set_up_ahead(levels: &[Level]) {
             }
         }
     };
+    ahead(Level::Chart, Part::Charts);
     ahead(Level::Kernel, Part::Programs);
     ahead(Level::Vm, Part::Vm);
     ahead(Level::Collector, Part::Collector);
