@@ -9,6 +9,8 @@ mod breaks;
 mod budget;
 #[path = "kernel/calls.rs"]
 mod calls;
+#[path = "kernel/cgroups.rs"]
+mod cgroups;
 #[path = "kernel/completeness.rs"]
 mod completeness;
 #[path = "kernel/context.rs"]
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
     peer::default_signals();
     let families = [
         lifecycle::trials(),
+        cgroups::trials(),
         programs::trials(),
         usage::trials(),
         context::trials(),

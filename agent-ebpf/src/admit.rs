@@ -9,7 +9,7 @@ use core::{
 
 use abi::{
     budget::{Beyond, Budget, RPC_FAILED},
-    task::{Task, TaskId, Usage},
+    task::{Task, TaskId, Usage, flag},
 };
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
@@ -31,9 +31,13 @@ pub(crate) struct Admitted {
 
 #[inline(always)]
 pub(crate) fn admit() -> Option<Admitted> {
-    let pid = current_pid();
-    let entry = TASKS.get_ptr_mut(pid)?;
-    Some(Admitted { pid, entry })
+    known().filter(|task| !task.is(flag::DROPPED))
+}
+
+/// As [`admit`], and also where nothing of the process is to be told any more.
+#[inline(always)]
+pub(crate) fn known() -> Option<Admitted> {
+    Admitted::of(current_pid())
 }
 
 #[inline(always)]
@@ -42,6 +46,38 @@ pub(crate) fn current_pid() -> u32 {
 }
 
 impl Admitted {
+    #[inline(always)]
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let entry = TASKS.get_ptr_mut(pid)?;
+        Some(Self { pid, entry })
+    }
+
+    #[inline(always)]
+    pub(crate) fn is(&self, flag: u64) -> bool {
+        // SAFETY: as in `process`.
+        unsafe { (*self.entry).flags & flag != 0 }
+    }
+
+    /// Nothing of it is told any more.
+    #[inline(always)]
+    pub(crate) fn drop(&self) {
+        // SAFETY: as in `process`.
+        unsafe { (*self.entry).flags |= flag::DROPPED };
+    }
+
+    #[inline(always)]
+    pub(crate) fn cgroup_id(&self) -> u64 {
+        // SAFETY: as in `process`.
+        unsafe { (*self.entry).cgroup_id }
+    }
+
+    /// It may have been moved since its last exec.
+    #[inline(always)]
+    pub(crate) fn is_in(&self, cgroup_id: u64) {
+        // SAFETY: as in `process`; exec runs when the process has one thread, which is this one.
+        unsafe { (*self.entry).cgroup_id = cgroup_id };
+    }
+
     #[inline(always)]
     pub(crate) fn process(&self) -> TaskId {
         // SAFETY: `entry` came from a look-up that succeeded in this run of the program.
@@ -176,7 +212,7 @@ impl Admitted {
     }
 
     #[inline(always)]
-    fn book(&self, used: &Usage) {
+    pub(crate) fn book(&self, used: &Usage) {
         // SAFETY: as in `threads`.
         let sums = unsafe { &raw mut (*self.entry).usage }.cast::<u64>();
         let terms = ptr::from_ref(used).cast::<u64>();

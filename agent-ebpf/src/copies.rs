@@ -48,6 +48,8 @@ pub(crate) fn is_to_book(thread: KernelPtr) -> bool {
 
 /// How many copies of a probe are attached to its tracepoint: what that means for the leaders.
 pub(crate) trait Copies {
+    /// Whether a program sees the end of a thread once, also of one that nobody remembered.
+    const SEES_ONCE: bool;
     /// The first thread of a new process.
     fn leader_born(leader: KernelPtr) -> Birth;
     /// Another thread executed a program and took the leader's place.
@@ -60,6 +62,8 @@ pub(crate) trait Copies {
 pub(crate) struct Alone;
 
 impl Copies for Alone {
+    const SEES_ONCE: bool = true;
+
     #[inline(always)]
     fn leader_born(_: KernelPtr) -> Birth {
         Birth::Mine
@@ -80,6 +84,8 @@ impl Copies for Alone {
 pub(crate) struct Several;
 
 impl Copies for Several {
+    const SEES_ONCE: bool = false;
+
     #[inline(always)]
     fn leader_born(leader: KernelPtr) -> Birth {
         born(leader)

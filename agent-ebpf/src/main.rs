@@ -23,6 +23,8 @@ mod admit;
 #[cfg(target_arch = "bpf")]
 mod buffer;
 #[cfg(target_arch = "bpf")]
+mod cgroup;
+#[cfg(target_arch = "bpf")]
 mod connection;
 #[cfg(target_arch = "bpf")]
 mod copies;
@@ -56,6 +58,8 @@ mod process;
 mod read;
 #[cfg(target_arch = "bpf")]
 mod socket;
+#[cfg(target_arch = "bpf")]
+mod take_up;
 #[cfg(target_arch = "bpf")]
 mod tracepoint;
 #[cfg(target_arch = "bpf")]

@@ -3,6 +3,7 @@
 //! Capacities are defaults; the loader may set others before it loads.
 
 use abi::{
+    cgroup::{Policy, Rate},
     http2::Open,
     loss::Count,
     socket::{Conn, MessageKey},
@@ -21,7 +22,7 @@ use crate::{kprobe::Receiving, message::Walk};
 pub(crate) static RING: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 
 /// The traced processes, by process id in the root namespace. 32 768 entries, preallocated: about
-/// 9 MiB. The fork probe inserts (and `adopt` the first), the exit probe of the last thread evicts.
+/// 9 MiB. The fork probe inserts (and `adopt` the first; of control groups the exec probe and `take_up`), the exit probe of the last thread evicts.
 /// Full: the child is not traced and counted.
 #[map]
 pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 1024, 0);
@@ -34,6 +35,18 @@ pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 102
 /// its process, and the end of one whose leader ended before it may be told early.
 #[map]
 pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 1024, 0);
+
+/// The control groups that are watched or decided, by `kernfs_node.id`. 16 384 entries, preallocated: about
+/// 1 MiB. User space inserts those that it finds, the probe on `cgroup_mkdir` what is made in them, that on
+/// `cgroup_rmdir` evicts. Full: what is made is not traced until user space finds it.
+#[map]
+pub(crate) static CGROUPS: HashMap<u64, Policy> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// How much processes of a control group were told of in this second, where that is limited. 4 096
+/// entries, preallocated: about 300 KiB. The exec and the exit probe insert; full, the kernel evicts what
+/// was used least of late, and its counts begin anew.
+#[map]
+pub(crate) static RATES: LruHashMap<u64, Rate> = LruHashMap::with_max_entries(4 * 1024, 0);
 
 /// The connections of traced processes, by the address of their `struct sock`. 16 384 entries,
 /// preallocated: about 6 MiB. Whoever first moves bytes or connects inserts, the end of the

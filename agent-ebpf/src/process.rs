@@ -11,25 +11,25 @@
 //! of one CPU stand at that point at one time; that is counted.
 
 use abi::{
-    budget::Budget,
     header::Kind,
     loss::Count,
     process::{
         ARGS_CHUNKS, ARGS_INLINE, CHUNK_BYTES, Chunk, ENV_CHUNKS, ENV_INLINE, Exec, Exit, PATH_MAX,
         Part,
     },
-    task::{Task, TaskId, Usage},
+    task::{Task, TaskId, flag},
 };
 use aya_ebpf::{
     EbpfContext,
     bindings::BPF_ANY,
-    helpers::{bpf_get_current_comm, bpf_get_current_uid_gid, generated},
+    helpers::{bpf_get_current_comm, bpf_get_current_uid_gid},
     macros::{btf_tracepoint, raw_tracepoint},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 
 use crate::{
-    admit::{Admitted, admit, current_pid, identify},
+    admit::{Admitted, admit, current_pid, identify, known},
+    cgroup::{self, Limited},
     copies::{self, Alone, Birth, Copies, Several},
     emit::{Emitted, count, emit_draft, header, reserve, submit},
     maps::TASKS,
@@ -91,18 +91,20 @@ fn adopt(ctx: RawTracePointContext) -> i32 {
     if ctx.arg::<u64>(0) == 0 {
         return i32::from(TASKS.remove(pid).is_err());
     }
-    let root = TaskId::ROOT;
-    let task = Task {
-        process: root,
-        owner: root,
-        parent: root,
-        execs: 1,
-        exec_id: 0,
-        threads: 1 << 32,
-        usage: Usage::default(),
-        budget: Budget::NEW,
-    };
+    let task = Task { execs: 1, threads: 1 << 32, ..Task::NEW };
     i32::from(TASKS.insert(pid, task, u64::from(BPF_ANY)).is_err())
+}
+
+/// Nothing more is told of the process with this id (argument 0) that began then (argument 1). Never
+/// attached, as `adopt`: an entry changes in the kernel only.
+#[raw_tracepoint(tracepoint = "sys_enter")]
+fn disown(ctx: RawTracePointContext) -> i32 {
+    let Some(task) = Admitted::of(ctx.arg::<u64>(0) as u32) else { return 1 };
+    if task.process().start_ns != ctx.arg::<u64>(1) {
+        return 1;
+    }
+    task.drop();
+    0
 }
 
 /// The current task made `child`, a thread or a process, which has not run yet.
@@ -127,11 +129,10 @@ fn forked<C: Copies>(_ctx: &impl EbpfContext, child: KernelPtr) -> i32 {
         process: identify(pid, child),
         owner,
         parent: owner,
-        execs: 0,
         exec_id: child.u64(at.task_exec_id),
         threads: 1,
-        usage: Usage::default(),
-        budget: Budget::NEW,
+        cgroup_id: task.cgroup_id(),
+        ..Task::NEW
     };
     // An entry under this id is of a process that ended unseen: the new one takes its place.
     if birth == Birth::NoRoom {
@@ -156,6 +157,7 @@ fn executed<C: Copies>(
     old_tid: u32,
     scratch: u32,
 ) -> i32 {
+    cgroup::join::<C>(current);
     let Some(task) = admit() else { return 0 };
     if !task.is_new_exec(current.u64(offsets().task_exec_id)) {
         return 0;
@@ -164,14 +166,32 @@ fn executed<C: Copies>(
         C::became_leader(current);
     }
     debug!(_ctx, "exec: {}, {} before", task.pid, task.execs());
+    if settings().by_cgroup != 0 {
+        task.is_in(cgroup::current(current));
+        if !cgroup::allows(&task, Limited::Exec) {
+            not_told(&task);
+            return 0;
+        }
+    }
     let mm = current.ptr(offsets().task_mm);
     let strings = Strings::of(mm);
     chunks(&task, &strings, scratch);
     let Some(draft) = Draft::new(scratch, size_of::<Exec>()) else { return 0 };
     if describe(&task, current, mm, &strings, &draft) == Emitted::Yes {
         task.own();
+    } else {
+        not_told(&task);
     }
     0
+}
+
+/// An exec has no record: what the process does belongs to its old owner. Without one nothing is told of
+/// it until its next exec.
+#[inline(always)]
+fn not_told(task: &Admitted) {
+    if settings().by_cgroup != 0 && task.owner().pid == TaskId::ROOT.pid {
+        task.drop();
+    }
 }
 
 /// Where the kernel put the arguments and the environment of a new program.
@@ -271,7 +291,7 @@ fn describe(
         vpid: vpid(current),
         uid: bpf_get_current_uid_gid() as u32,
         exec_id: task.exec_id() as u32,
-        cgroup_id: cgroup_id(),
+        cgroup_id: cgroup::current(current),
         exe_len: exe_len as u32,
         cwd_len: cwd_len as u32,
         args_len: args_len as u32,
@@ -286,23 +306,21 @@ fn describe(
 /// A thread of the current process ends: books it, and announces the end of the last one.
 #[inline(always)]
 fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
-    let Some(task) = admit() else { return 0 };
-    let is_leader = current.ptr(offsets().task_group_leader) == current;
-    if !(if is_leader { C::is_to_book_leader(current) } else { copies::is_to_book(current) }) {
-        return 0;
-    }
-    if !task.thread_ended(&usage::of_thread(current)) {
+    let Some(task) = known() else { return 0 };
+    let signal = current.ptr(offsets().task_signal);
+    if !is_last::<C>(&task, current, signal) {
         return 0;
     }
     // Once it is evicted another process may get the entry.
     let (process, owner, parent) = (task.process(), task.owner(), task.parent());
     let (execs, used, beyond) = (task.execs(), task.usage(), task.beyond());
-    if !task.evict() {
+    let is_told = !task.is(flag::DROPPED)
+        && (owner.pid == process.pid || cgroup::allows(&task, Limited::Fork));
+    if !task.evict() || !is_told {
         return 0;
     }
     let at = offsets();
     debug!(_ctx, "exit: {}", task.pid);
-    let signal = current.ptr(at.task_signal);
     let Some(mut slot) = reserve::<Exit>(&task) else { return 0 };
     slot.write(Exit {
         header: header(Kind::EXIT, size_of::<Exit>() as u64),
@@ -319,6 +337,23 @@ fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
     });
     submit(slot);
     0
+}
+
+/// Books the end of a thread. `true` if no thread of its process is left.
+#[inline(always)]
+fn is_last<C: Copies>(task: &Admitted, current: KernelPtr, signal: KernelPtr) -> bool {
+    let is_leader = current.ptr(offsets().task_group_leader) == current;
+    let is_counted =
+        if is_leader { C::is_to_book_leader(current) } else { copies::is_to_book(current) };
+    if !task.is(flag::TAKEN_UP) {
+        return is_counted && task.thread_ended(&usage::of_thread(current));
+    }
+    // Nobody counted the threads that were there before. The kernel did, and has taken this one off;
+    // who comes last of those that read zero is decided by who evicts.
+    if is_counted || C::SEES_ONCE {
+        task.book(&usage::of_thread(current));
+    }
+    signal.u32(offsets().signal_live) == 0
 }
 
 /// What `wait(2)` will give the parent (`wait_task_zombie` of kernel/exit.c).
@@ -340,15 +375,6 @@ fn vpid(current: KernelPtr) -> u32 {
     let level = u64::from(pid.u32(at.pid_level)) & 0x3f;
     let number = pid.at(at.pid_numbers).0 + level * u64::from(settings().upid_bytes);
     KernelPtr(number).u32(at.upid_nr)
-}
-
-#[inline(always)]
-fn cgroup_id() -> u64 {
-    #[expect(unsafe_code, reason = "aya has no safe form of this helper")]
-    // SAFETY: the helper takes nothing and reads the current task.
-    unsafe {
-        generated::bpf_get_current_cgroup_id()
-    }
 }
 
 #[inline(always)]

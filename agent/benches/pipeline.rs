@@ -33,7 +33,7 @@ fn main() {
         records.iter().filter(|record| decode(record).is_ok()).count()
     });
     report("record to clean span", &records, |records| line(records, |batch| batch.len()));
-    let resource = otlp::Resource::default();
+    let resource = agent::span::Resource::default();
     report("record to OTLP/protobuf", &records, |records| {
         line(records, |batch| otlp::request(&resource, batch).encode_to_vec().len())
     });

@@ -6,16 +6,16 @@ use std::{
 };
 
 use abi::{
-    WIRE_VERSION,
+    WIRE_VERSION, cgroup as wire_cgroup,
     header::{Header, Kind},
     process as wire, socket as wire_socket,
 };
 
 use crate::{
     event::{
-        BootNanos, Chunk, CloseReason, Closed, Comm, Connection, Counted, End, Ends, Event, Exec,
-        Exit, Frames, Head, KernelPath, Part, Role, SocketPath, Strings, UnixSocket, WaitStatus,
-        Way,
+        BootNanos, CgroupGone, CgroupMade, Chunk, CloseReason, Closed, Comm, Connection, Counted,
+        End, Ends, Event, Exec, Exit, Frames, Head, KernelPath, Part, Role, SocketPath, Strings,
+        UnixSocket, WaitStatus, Way,
     },
     reader::Reader,
 };
@@ -68,6 +68,8 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
         Kind::FRAMES => frames(&mut reader)?,
         Kind::END => end(&mut reader)?,
         Kind::CLOSED => closed(&mut reader)?,
+        Kind::CGROUP_MADE => cgroup_made(&mut reader)?,
+        Kind::CGROUP_GONE => cgroup_gone(&mut reader)?,
         Kind(unknown) => return Err(DecodeError::Kind(unknown)),
     };
     if reader.is_empty() { Ok(event) } else { Err(DecodeError::Long) }
@@ -104,6 +106,7 @@ fn exec<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         args: strings(args, fixed.args_total),
         env: strings(env, fixed.env_total),
         comm: Comm(fixed.comm),
+        taken_up: false,
         records: 1,
     }))
 }
@@ -123,6 +126,24 @@ fn exit<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         beyond: fixed.beyond,
         comm: Comm(fixed.comm),
     }))
+}
+
+fn cgroup_made<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
+    let fixed: wire_cgroup::Made = reader.value().ok_or(DecodeError::Short)?;
+    let name = reader.take(fixed.name_len as usize).ok_or(DecodeError::Short)?;
+    Ok(Event::CgroupMade(CgroupMade {
+        cgroup_id: fixed.cgroup_id,
+        parent_id: fixed.parent_id,
+        time: BootNanos(fixed.header.time_ns),
+        policy: fixed.policy,
+        name: name.strip_suffix(&[0]).unwrap_or(name),
+    }))
+}
+
+fn cgroup_gone<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
+    let fixed: wire_cgroup::Gone = reader.value().ok_or(DecodeError::Short)?;
+    let (cgroup_id, time) = (fixed.cgroup_id, BootNanos(fixed.header.time_ns));
+    Ok(Event::CgroupGone(CgroupGone { cgroup_id, time }))
 }
 
 fn connection<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {

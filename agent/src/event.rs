@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::HashSet};
 
 pub use abi::{
     budget::Beyond,
+    cgroup::Policy,
     http2::Position,
     socket::ConnectionId,
     task::{TaskId, Usage},
@@ -28,6 +29,25 @@ pub enum Event<'a> {
     Frames(Frames<'a>),
     End(End),
     Closed(Closed),
+    CgroupMade(CgroupMade<'a>),
+    CgroupGone(CgroupGone),
+}
+
+/// A control group was made in one that is watched or decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupMade<'a> {
+    pub cgroup_id: u64,
+    pub parent_id: u64,
+    pub time: BootNanos,
+    pub policy: Policy,
+    pub name: &'a [u8],
+}
+
+/// A control group was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CgroupGone {
+    pub cgroup_id: u64,
+    pub time: BootNanos,
 }
 
 /// A part of the arguments or the environment of the exec that follows.
@@ -64,6 +84,8 @@ pub struct Exec<'a> {
     pub args: Strings<'a>,
     pub env: Strings<'a>,
     pub comm: Comm,
+    /// It ran before it was traced: all of this was read later.
+    pub taken_up: bool,
     /// Records that this exec arrived in.
     pub records: u32,
 }

@@ -22,6 +22,7 @@ pub mod environ;
 pub mod event;
 pub mod exchange;
 pub mod gather;
+pub mod kube;
 pub mod otlp;
 pub mod pipeline;
 pub mod record;

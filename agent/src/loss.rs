@@ -31,10 +31,20 @@ pub enum Loss {
     SampledOut,
     /// A request beyond those that a process gets spans for in one second.
     OverBudget,
+    /// Of a container that is not selected, or is no longer.
+    NotSelected,
+    /// Of a container of which nobody said in time whose it is: a pod's sandbox, mostly.
+    Unplaced,
+    /// Of a container of which nobody had said yet whose it is, when there was no room for more.
+    HoldFull,
+    /// Of what is not wanted in such detail.
+    LeftOut,
+    /// Of what was not over when the agent ended: the next one takes it up, and tells all but this.
+    HandedOver,
 }
 
 impl Loss {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::RingFull,
         Self::TasksFull,
         Self::Missed,
@@ -48,6 +58,11 @@ impl Loss {
         Self::Instrumented,
         Self::SampledOut,
         Self::OverBudget,
+        Self::NotSelected,
+        Self::Unplaced,
+        Self::HoldFull,
+        Self::LeftOut,
+        Self::HandedOver,
     ];
 
     /// As metrics and the last line of `run` name it.
@@ -66,6 +81,11 @@ impl Loss {
             Self::Instrumented => "instrumented",
             Self::SampledOut => "sampled_out",
             Self::OverBudget => "over_budget",
+            Self::NotSelected => "not_selected",
+            Self::Unplaced => "unplaced",
+            Self::HoldFull => "hold_full",
+            Self::LeftOut => "left_out",
+            Self::HandedOver => "handed_over",
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use agent::host::{cli::Cli, cli::Role, doctor, run};
+use agent::host::{self, cli::Cli, cli::Role, doctor, run};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
     match Cli::parse().role {
         Role::Run(options) => run::main(&options),
+        Role::Agent(options) => host::agent::main(&options),
         Role::Doctor(options) => doctor::main(options),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Takes nothing but [`CleanSpan`]s: what was not redacted cannot be encoded.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
 use crate::{
     propagation::Upstream,
     redact::CleanSpan,
-    span::{Attribute, Span, SpanKind, Status, Value},
+    span::{Attribute, Resource, Span, SpanKind, Status, Value},
 };
 
 /// W3C trace flags in bits 0–7, and in bits 8–9 whether the parent is remote and whether that is
@@ -29,32 +29,45 @@ mod flags {
     pub(super) const REMOTE: u32 = 0x200;
 }
 
-/// What the spans are of.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Resource {
-    pub attributes: Vec<Attribute>,
+/// One request with all the spans, those of one resource together. `common` is that of spans that name
+/// none.
+pub fn request(common: &Resource, spans: Vec<CleanSpan>) -> ExportTraceServiceRequest {
+    let mut groups: Vec<(Option<Arc<Resource>>, Vec<OtlpSpan>)> = Vec::new();
+    let mut places: HashMap<Option<*const Resource>, usize> = HashMap::new();
+    for span in spans {
+        let mut span = span.into_span();
+        let resource = span.resource.take();
+        let place = *places.entry(resource.as_ref().map(Arc::as_ptr)).or_insert_with(|| {
+            groups.push((resource, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, group)) = groups.get_mut(place) {
+            group.push(encoded(span));
+        }
+    }
+    let resource_spans = groups
+        .into_iter()
+        .map(|(resource, spans)| resource_spans(resource.as_deref().unwrap_or(common), spans));
+    ExportTraceServiceRequest { resource_spans: resource_spans.collect() }
 }
 
-/// One request with all the spans.
-pub fn request(resource: &Resource, spans: Vec<CleanSpan>) -> ExportTraceServiceRequest {
+fn resource_spans(resource: &Resource, spans: Vec<OtlpSpan>) -> ResourceSpans {
     let scope_spans = ScopeSpans {
         scope: Some(InstrumentationScope {
             name: "lynceus".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         }),
-        spans: spans.into_iter().map(|span| encoded(span.into_span())).collect(),
+        spans,
         schema_url: String::new(),
     };
-    ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            resource: Some(v1::Resource {
-                attributes: attributes(resource.attributes.clone()),
-                ..v1::Resource::default()
-            }),
-            scope_spans: vec![scope_spans],
-            schema_url: opentelemetry_semantic_conventions::SCHEMA_URL.to_owned(),
-        }],
+    ResourceSpans {
+        resource: Some(v1::Resource {
+            attributes: attributes(resource.attributes.clone()),
+            ..v1::Resource::default()
+        }),
+        scope_spans: vec![scope_spans],
+        schema_url: opentelemetry_semantic_conventions::SCHEMA_URL.to_owned(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Takes no lock, reads no clock, spawns nothing. `received == exported + held + lost` holds after
 //! every step.
 
+mod containers;
+
 use crate::{
     assemble::{Assembler, Machine},
     correlate::{Correlator, Root},
@@ -72,6 +74,11 @@ impl Pipeline {
     /// Takes one record of the ring. Spans that it completes are appended to `out`.
     pub fn record(&mut self, record: &[u8], out: &mut Vec<CleanSpan>) {
         self.ledger.received += 1;
+        self.take(record, out);
+    }
+
+    /// A record that was received, perhaps a while ago.
+    pub fn take(&mut self, record: &[u8], out: &mut Vec<CleanSpan>) {
         match decode(record) {
             Ok(event) => self.event(event, out),
             Err(error) => self.ledger.lose(Loss::from(error), 1),
@@ -86,16 +93,25 @@ impl Pipeline {
             }
             Event::Exec(exec) => return self.exec(exec),
             Event::Exit(exit) => return self.exit(exit, out),
-            Event::Connection(connection) => self.exchanges.connection(&connection, &mut self.told),
+            Event::Connection(connection) => {
+                self.correlator.connected(&connection);
+                self.exchanges.connection(&connection, &mut self.told)
+            }
             Event::Head(head) => self.exchanges.head(&head, &mut self.told),
             Event::Frames(frames) => self.exchanges.frames(&frames, &mut self.told),
             Event::End(end) => self.exchanges.end(&end, &mut self.told),
             Event::Closed(closed) => self.exchanges.closed(&closed, &mut self.told),
+            // They are of no span.
+            Event::CgroupMade(_) | Event::CgroupGone(_) => {
+                self.ledger.exported += 1;
+                return;
+            }
         };
         self.told(released, out);
     }
 
-    fn exec(&mut self, exec: Exec<'_>) {
+    /// Of a process whose program was told, or that is taken up.
+    pub fn exec(&mut self, exec: Exec<'_>) {
         let (exec, orphaned) = self.gather.exec(exec);
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned.0));
         self.exchanges.exec(&exec);
@@ -112,8 +128,16 @@ impl Pipeline {
         exit.beyond.add(&self.exchanges.exit(exit.process));
         self.ledger.go_beyond(&exit.beyond);
         let placement = self.correlator.exit(&exit);
+        let left_out = self.correlator.left_out(&placement, false);
         if let Some(span) = self.assembler.exit(&exit, placement) {
-            self.complete(span, out);
+            self.complete_unless(left_out, span, out);
+        }
+    }
+
+    fn complete_unless(&mut self, left_out: Option<Loss>, span: Span, out: &mut Vec<CleanSpan>) {
+        match left_out {
+            Some(why) => self.ledger.lose(why, u64::from(span.records)),
+            None => self.complete(span, out),
         }
     }
 
@@ -133,8 +157,9 @@ impl Pipeline {
                 Told::Exchange(exchange) => {
                     self.ledger.malformed_contexts += u64::from(exchange.request.malformed_context);
                     let placement = self.correlator.exchange(&exchange);
+                    let left_out = self.correlator.left_out(&placement, true);
                     let span = self.assembler.exchange(*exchange, placement);
-                    self.complete(span, out);
+                    self.complete_unless(left_out, span, out);
                 }
                 Told::Refused(connection)
                     if self.is_instrumented(connection.owner, connection.time) =>
@@ -143,8 +168,9 @@ impl Pipeline {
                 }
                 Told::Refused(connection) => {
                     let placement = self.correlator.refused(&connection);
+                    let left_out = self.correlator.left_out(&placement, true);
                     let span = self.assembler.refused(&connection, placement);
-                    self.complete(span, out);
+                    self.complete_unless(left_out, span, out);
                 }
             }
         }

@@ -26,6 +26,7 @@ pub(crate) mod tests {
     use abi::{
         WIRE_VERSION,
         budget::Beyond,
+        cgroup::{Gone, Made, Policy},
         header::{Header, Kind},
         process::{Chunk, Exec, Exit, Part},
         task::{TaskId, Usage},
@@ -65,6 +66,22 @@ pub(crate) mod tests {
         env: &[&str],
         time_ns: u64,
     ) -> Vec<u8> {
+        exec_in(1, pid, parent, args, env, time_ns)
+    }
+
+    /// In the control group, by nobody who is traced.
+    pub(crate) fn first_in(cgroup_id: u64, pid: u32, program: &str) -> Vec<u8> {
+        exec_in(cgroup_id, pid, 0, &[program], &[], u64::from(pid) * 1000 + 500)
+    }
+
+    fn exec_in(
+        cgroup_id: u64,
+        pid: u32,
+        parent: u32,
+        args: &[&str],
+        env: &[&str],
+        time_ns: u64,
+    ) -> Vec<u8> {
         let exe = nul_joined(&[args.first().unwrap_or(&"x"), "bin"]);
         let (cwd, args, env) = (nul_joined(&["tmp"]), nul_joined(args), nul_joined(env));
         let tail = [&exe[..], &cwd, &args, &env].concat();
@@ -76,7 +93,7 @@ pub(crate) mod tests {
             vpid: pid,
             uid: 0,
             exec_id: EXEC_ID,
-            cgroup_id: 1,
+            cgroup_id,
             exe_len: len(exe.len()),
             cwd_len: len(cwd.len()),
             args_len: len(args.len()),
@@ -86,6 +103,23 @@ pub(crate) mod tests {
             comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
         };
         [fixed.as_bytes(), &tail].concat()
+    }
+
+    pub(crate) fn made_record(cgroup_id: u64, parent_id: u64, name: &str) -> Vec<u8> {
+        let name = nul_joined(&[name]);
+        let fixed = Made {
+            header: header(Kind::CGROUP_MADE, size_of::<Made>() + name.len(), 1),
+            cgroup_id,
+            parent_id,
+            policy: Policy::UNDECIDED,
+            name_len: len(name.len()),
+        };
+        [fixed.as_bytes(), &name].concat()
+    }
+
+    pub(crate) fn gone_record(cgroup_id: u64) -> Vec<u8> {
+        let header = header(Kind::CGROUP_GONE, size_of::<Gone>(), 2_000_000);
+        Gone { header, cgroup_id }.as_bytes().to_vec()
     }
 
     pub(crate) fn chunk_record(pid: u32, part: Part, offset: usize, bytes: &[u8]) -> Vec<u8> {

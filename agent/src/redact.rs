@@ -175,6 +175,7 @@ mod tests {
             dropped_events: 0,
             status: Status::Unset,
             records: 1,
+            resource: None,
         })
     }
 

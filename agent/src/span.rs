@@ -62,6 +62,15 @@ pub mod key {
     pub const CONNECT_NS: &str = "lynceus.network.connect_ns";
     /// From the first byte of the request to that of the response.
     pub const FIRST_BYTE_NS: &str = "lynceus.http.time_to_first_byte_ns";
+    /// The process ran before it was traced.
+    pub const TAKEN_UP: &str = "lynceus.process.taken_up";
+    /// Of the span of a container; a reason as `k8s.container.status.reason`, but of this container.
+    pub const CONTAINER_EXIT_CODE: &str = "lynceus.container.exit_code";
+    pub const CONTAINER_REASON: &str =
+        opentelemetry_semantic_conventions::attribute::K8S_CONTAINER_STATUS_REASON;
+    pub const POD_PHASE: &str = opentelemetry_semantic_conventions::attribute::K8S_POD_STATUS_PHASE;
+    pub const POD_REASON: &str =
+        opentelemetry_semantic_conventions::attribute::K8S_POD_STATUS_REASON;
     /// The response was not seen: it may have been there or not.
     pub const RESPONSE_UNSEEN: &str = "lynceus.http.response_unseen";
 
@@ -99,6 +108,12 @@ impl Attribute {
     pub fn new(key: &'static str, value: impl Into<Value>) -> Self {
         Self { key: Cow::Borrowed(key), value: value.into() }
     }
+}
+
+/// What spans are of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resource {
+    pub attributes: Vec<Attribute>,
 }
 
 /// Something that happened at one time within a span.
@@ -146,6 +161,8 @@ pub struct Span {
     pub status: Status,
     /// How many kernel records the span carries: its weight in the ledger.
     pub records: u32,
+    /// What it is of, where that is not what all spans of this program are of.
+    pub resource: Option<Arc<Resource>>,
 }
 
 impl Span {

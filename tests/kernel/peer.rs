@@ -93,6 +93,12 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
     let number = || rest.first().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default();
     match mode {
         "exit" => return Ok(u8::try_from(number()).unwrap_or(1)),
+        "after-input" => {
+            io::stdin().read_line(&mut String::new())?;
+            let arguments = rest.get(1..).unwrap_or_default();
+            let command = rest.first().map(String::as_str).unwrap_or_default();
+            return Err(Command::new(command).args(arguments).exec());
+        }
         "moves" => {
             if let [address, receives @ ..] = rest {
                 moves::main(address, receives)?;

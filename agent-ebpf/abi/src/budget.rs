@@ -32,27 +32,21 @@ pub struct Beyond {
     pub ways: [Untold; 2],
 }
 
-/// What a process has left of its second.
+/// How much began in a second.
 #[derive(Clone, Copy, Default, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct Budget {
+pub struct Second {
     /// Which second.
     second: u32,
-    /// Requests that began in it.
+    /// What began in it.
     begun: u32,
-    /// What went beyond, ever.
-    pub beyond: Beyond,
 }
 
-impl Budget {
-    /// Nothing was asked yet.
-    pub const NEW: Self = Self {
-        second: 0,
-        begun: 0,
-        beyond: Beyond { first_ns: 0, ways: [Untold { requests: 0, by_class: [0; CLASSES] }; 2] },
-    };
+impl Second {
+    /// Nothing began yet.
+    pub const NEW: Self = Self { second: 0, begun: 0 };
 
-    /// A request begins.
+    /// Something begins.
     #[inline(always)]
     pub const fn begins(&mut self, now_ns: u64) {
         let second = second(now_ns);
@@ -64,21 +58,51 @@ impl Budget {
         self.begun = self.begun.saturating_add(1);
     }
 
-    /// A request begins: whether it gets a span, of at most so many in a second; 0 is no limit.
-    /// Threads that ask at the very same time may get one more each.
+    /// Something begins: whether it is one of at most so many in a second; 0 is no limit. What begins
+    /// on several CPUs at the very same time may be one more each.
     #[inline(always)]
     pub const fn allows(&mut self, now_ns: u64, most: u32) -> bool {
         self.begins(now_ns);
-        let is_beyond = most != 0 && self.begun > most;
-        if is_beyond && self.beyond.first_ns == 0 {
+        most == 0 || self.begun <= most
+    }
+}
+
+/// What a process has left of its second.
+#[derive(Clone, Copy, Default, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Budget {
+    /// Its requests.
+    second: Second,
+    /// What went beyond, ever.
+    pub beyond: Beyond,
+}
+
+impl Budget {
+    /// Nothing was asked yet.
+    pub const NEW: Self = Self {
+        second: Second::NEW,
+        beyond: Beyond { first_ns: 0, ways: [Untold { requests: 0, by_class: [0; CLASSES] }; 2] },
+    };
+
+    /// A request begins.
+    #[inline(always)]
+    pub const fn begins(&mut self, now_ns: u64) {
+        self.second.begins(now_ns);
+    }
+
+    /// A request begins: whether it gets a span, of at most so many in a second; 0 is no limit.
+    #[inline(always)]
+    pub const fn allows(&mut self, now_ns: u64, most: u32) -> bool {
+        let is_allowed = self.second.allows(now_ns, most);
+        if !is_allowed && self.beyond.first_ns == 0 {
             self.beyond.first_ns = now_ns;
         }
-        !is_beyond
+        is_allowed
     }
 
     /// Whether a request that begins then would be beyond it.
     pub const fn is_used_up(&self, now_ns: u64, most: u32) -> bool {
-        most != 0 && self.second == second(now_ns) && self.begun >= most
+        most != 0 && self.second.second == second(now_ns) && self.second.begun >= most
     }
 }
 

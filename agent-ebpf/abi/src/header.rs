@@ -24,6 +24,10 @@ impl Kind {
     pub const CLOSED: Self = Self(7);
     /// Frames of HTTP/2, without the payload of those that carry bodies.
     pub const FRAMES: Self = Self(8);
+    /// A control group was made.
+    pub const CGROUP_MADE: Self = Self(9);
+    /// A control group was removed.
+    pub const CGROUP_GONE: Self = Self(10);
 }
 
 /// Stands first in every record.

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod budget;
+pub mod cgroup;
 pub mod header;
 pub mod http1;
 pub mod http2;
@@ -19,4 +20,4 @@ pub mod socket;
 pub mod task;
 
 /// Changes with every change of a record or of the settings. A recording carries it.
-pub const WIRE_VERSION: u16 = 4;
+pub const WIRE_VERSION: u16 = 5;

@@ -58,10 +58,22 @@ offsets! {
     task_wchar: "task_struct" . "ioac.wchar",
     task_read_bytes: "task_struct" . "ioac.read_bytes",
     task_write_bytes: "task_struct" . "ioac.write_bytes",
+    task_cgroups: "task_struct" . "cgroups",
+    css_set_default: "css_set" . "dfl_cgrp",
+    css_set_subsystems: "css_set" . "subsys",
+    css_cgroup: "cgroup_subsys_state" . "cgroup",
+    cgroup_self: "cgroup" . "self",
+    cgroup_self_parent: "cgroup" . "self.parent",
+    cgroup_node: "cgroup" . "kn",
+    cgroup_root: "cgroup" . "root",
+    cgroup_hierarchy: "cgroup_root" . "hierarchy_id",
+    node_id: "kernfs_node" . "id",
+    node_name: "kernfs_node" . "name",
     signal_flags: "signal_struct" . "flags",
     signal_group_exit_code: "signal_struct" . "group_exit_code",
     signal_maxrss: "signal_struct" . "maxrss",
     signal_oom_mm: "signal_struct" . "oom_mm",
+    signal_live: "signal_struct" . "live",
     mm_arg_start: "mm_struct" . "arg_start",
     mm_arg_end: "mm_struct" . "arg_end",
     mm_env_start: "mm_struct" . "env_start",
@@ -122,6 +134,15 @@ pub struct Settings {
     pub function_scratch: u32,
     /// Requests of a process that get a span in one second; 0 for all.
     pub requests_per_second: u32,
+    /// 1 where a process is traced because of its control group.
+    pub by_cgroup: u32,
+    /// The hierarchy of control groups that counts: `cgroup_root.hierarchy_id`, 0 for cgroup v2.
+    pub hierarchy_id: u32,
+    /// Where in `css_set.subsys` the control group of that hierarchy is, bytes; not used for cgroup v2.
+    pub subsystem_offset: Offset,
+    /// Execs, and ends of forks that executed nothing, of a control group that are told in one second; 0
+    /// for all.
+    pub execs_per_second: u32,
 }
 
 impl Settings {
@@ -133,6 +154,10 @@ impl Settings {
         stack_bytes: 0,
         function_scratch: 0,
         requests_per_second: 0,
+        by_cgroup: 0,
+        hierarchy_id: 0,
+        subsystem_offset: Offset::ABSENT,
+        execs_per_second: 0,
     };
 }
 

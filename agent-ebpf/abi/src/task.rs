@@ -63,6 +63,24 @@ pub struct Usage {
     pub disk_write_bytes: u64,
 }
 
+impl Usage {
+    /// Nothing was used.
+    pub const NONE: Self = Self {
+        utime_ns: 0,
+        stime_ns: 0,
+        runtime_ns: 0,
+        run_queue_ns: 0,
+        minor_faults: 0,
+        major_faults: 0,
+        voluntary_switches: 0,
+        involuntary_switches: 0,
+        read_bytes: 0,
+        write_bytes: 0,
+        disk_read_bytes: 0,
+        disk_write_bytes: 0,
+    };
+}
+
 /// Value of the map `TASKS`; the key is the process id in the root PID namespace.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -84,8 +102,36 @@ pub struct Task {
     pub usage: Usage,
     /// Its requests.
     pub budget: Budget,
+    /// The control group that it is in, as of its last exec; 0 where nothing is traced by control group.
+    pub cgroup_id: u64,
+    /// Bits of [`flag`].
+    pub flags: u64,
+}
+
+impl Task {
+    /// Nothing happened yet.
+    pub const NEW: Self = Self {
+        process: TaskId::ROOT,
+        owner: TaskId::ROOT,
+        parent: TaskId::ROOT,
+        execs: 0,
+        exec_id: 0,
+        threads: 0,
+        usage: Usage::NONE,
+        budget: Budget::NEW,
+        cgroup_id: 0,
+        flags: 0,
+    };
+}
+
+/// What else there is to know of a [`Task`].
+pub mod flag {
+    /// It ran when its control group was first looked at: nobody counted its threads.
+    pub const TAKEN_UP: u64 = 1;
+    /// Nothing of it is told any more, until it executes something in a control group that is traced.
+    pub const DROPPED: u64 = 2;
 }
 
 const _: () = assert!(size_of::<TaskId>() == 16);
 const _: () = assert!(size_of::<Usage>() == 96);
-const _: () = assert!(size_of::<Task>() == 240);
+const _: () = assert!(size_of::<Task>() == 256);

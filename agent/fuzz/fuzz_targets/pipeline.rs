@@ -33,6 +33,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     assert_eq!(pipeline.held(), 0);
     assert!(pipeline.ledger().balances(0), "{:?}", pipeline.ledger());
     assert!(out.iter().all(|span| span.span().start <= span.span().end));
-    let request = otlp::request(&otlp::Resource::default(), out);
+    let request = otlp::request(&agent::span::Resource::default(), out);
     assert!(otlp::json_line(&request).is_ok());
 });

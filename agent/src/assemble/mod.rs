@@ -45,6 +45,10 @@ impl Assembler {
         Self { machine, open: HashMap::new(), held: 0 }
     }
 
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.machine.clock = clock;
+    }
+
     pub fn exec(&mut self, exec: &Exec<'_>, environ: Environ, placement: Placement) -> Refused {
         if let Some(open) = self.open.get_mut(&exec.process) {
             open.exec_again(exec, environ, placement);
@@ -97,6 +101,25 @@ impl Assembler {
     /// The span of a connection that could not be opened.
     pub fn refused(&self, connection: &Connection, placement: Placement) -> Span {
         exchange::refused(connection, placement, &self.machine)
+    }
+
+    /// The container with this control group is gone: what of its processes was not seen to end.
+    pub fn close(&mut self, cgroup_id: u64, now: BootNanos) -> Vec<(Placement, Span)> {
+        let ended = self.open.extract_if(|_, open| open.is_of(cgroup_id));
+        let mut ended: Vec<Open> = ended.map(|(_, open)| open).collect();
+        ended.sort_by_key(Open::start);
+        let records: u64 = ended.iter().map(|open| u64::from(open.records())).sum();
+        self.held = self.held.saturating_sub(records);
+        let told = |open: Open| {
+            (open.placement().clone(), open.unfinished(now, &HashSet::new(), &self.machine))
+        };
+        ended.into_iter().map(told).collect()
+    }
+
+    /// Somebody else goes on with what runs.
+    pub fn leave(&mut self) {
+        self.open.clear();
+        self.held = 0;
     }
 
     /// Nothing comes any more: what still runs gets a span that says so, and so does what does not

@@ -1,6 +1,6 @@
 //! Exec to exit -> the span of a process, in the terms of the semantic conventions for CLI programs.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use super::{Machine, beyond};
 use crate::{
@@ -64,6 +64,15 @@ impl Open {
 
     pub(super) fn start(&self) -> BootNanos {
         self.start
+    }
+
+    /// Whether it is of the container with this control group.
+    pub(super) fn is_of(&self, cgroup_id: u64) -> bool {
+        self.placement.scope.as_ref().is_some_and(|scope| scope.cgroup_id == cgroup_id)
+    }
+
+    pub(super) fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     pub(super) fn records(&self) -> u32 {
@@ -186,6 +195,9 @@ impl Program {
         if exec.vpid != exec.process.pid && exec.vpid != 0 {
             attributes.push(Attribute::new(key::PROCESS_VPID, exec.vpid));
         }
+        if exec.taken_up {
+            attributes.push(Attribute::new(key::TAKEN_UP, true));
+        }
         attributes.extend(environ.allowed.into_iter().map(|(name, value)| Attribute {
             key: Cow::Owned(format!("{}{name}", key::ENVIRONMENT_PREFIX)),
             value: value.into(),
@@ -261,6 +273,7 @@ pub(super) fn bare(
         parent: placement.parent,
         parent_is_remote: placement.parent_is_remote,
         upstream: placement.upstream,
+        resource: placement.scope.map(|scope| Arc::clone(&scope.resource)),
         trace_state: placement.trace_state,
         name,
         kind: SpanKind::Internal,

@@ -1,6 +1,9 @@
 //! Event -> the trace and the parent that it belongs to.
 
 pub mod context;
+mod scoped;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,6 +15,7 @@ use crate::{
     event::{BootNanos, Connection, ConnectionId, Exec, Exit, Fork, Role, TaskId},
     exchange::{Cause, Exchange, Peer},
     id::{SpanId, TraceId},
+    kube::scope::{Place, Scope},
     propagation::{Context, Upstream},
 };
 
@@ -23,7 +27,7 @@ const MAX_ENDED: usize = 8 * 1024;
 const MAX_KNOWN: usize = 128 * 1024;
 
 /// Where in which trace a span stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Placement {
     pub trace_id: TraceId,
     pub span_id: SpanId,
@@ -32,6 +36,8 @@ pub struct Placement {
     pub parent_is_remote: bool,
     pub upstream: Upstream,
     pub trace_state: Arc<str>,
+    /// The container that it is of.
+    pub scope: Option<Arc<Scope>>,
 }
 
 impl Placement {
@@ -43,7 +49,32 @@ impl Placement {
             parent_is_remote: true,
             upstream: context.upstream,
             trace_state: Arc::clone(&context.trace_state),
+            scope: None,
         }
+    }
+
+    /// What nothing is above.
+    fn top(trace_id: TraceId, span_id: SpanId) -> Self {
+        Self {
+            trace_id,
+            span_id,
+            parent: None,
+            parent_is_remote: false,
+            upstream: Upstream::Open,
+            trace_state: Arc::default(),
+            scope: None,
+        }
+    }
+
+    /// What no other span of the container is above.
+    fn top_of(scope: &Arc<Scope>, span_id: SpanId) -> Self {
+        let placement = match scope.place {
+            Place::Work { trace_id, container } => {
+                Self { parent: Some(container), ..Self::top(trace_id, span_id) }
+            }
+            Place::Service => Self::top(alone_trace_id(span_id), span_id),
+        };
+        Self { scope: Some(Arc::clone(scope)), ..placement }
     }
 }
 
@@ -64,6 +95,11 @@ struct Known {
     /// The context in its own environment.
     environment: Option<Context>,
     deliveries: Deliveries,
+    since: BootNanos,
+    /// The first process of a service's container: it ends when the service does.
+    is_resident: bool,
+    /// Somebody connected to it and spoke HTTP.
+    serves: bool,
 }
 
 /// Whose spans a program was seen to deliver.
@@ -76,18 +112,34 @@ enum Deliveries {
     Others,
 }
 
+/// A container.
+#[derive(Debug)]
+struct Entered {
+    scope: Arc<Scope>,
+    /// Its first process was there.
+    is_entered: bool,
+}
+
 #[derive(Debug)]
 pub struct Correlator {
     boot_id: String,
     root: Root,
     known: HashMap<TaskId, Known>,
+    /// By their control groups.
+    scopes: HashMap<u64, Entered>,
     /// Oldest first; all of them are in `known`.
     ended: VecDeque<TaskId>,
 }
 
 impl Correlator {
     pub fn new(boot_id: String, root: Root) -> Self {
-        Self { boot_id, root, known: HashMap::new(), ended: VecDeque::new() }
+        Self {
+            boot_id,
+            root,
+            known: HashMap::new(),
+            scopes: HashMap::new(),
+            ended: VecDeque::new(),
+        }
     }
 
     /// Where the span of a process stands that executed something; asked anew at every exec.
@@ -98,15 +150,33 @@ impl Correlator {
             Some(parent) => parent.environment.as_ref(),
             None => self.root.above.as_ref().filter(|_| exec.parent == TaskId::ROOT),
         };
+        let above = self.known.get(&exec.parent);
+        let is_first = above.is_none();
+        let inherits = above.and_then(|above| above.placement.scope.clone());
+        let entered = self.scopes.get_mut(&exec.cgroup_id);
+        let was_entered = entered.map(|one| {
+            let was_entered = one.is_entered;
+            one.is_entered |= is_first;
+            was_entered
+        });
+        let scope = self.scope_at(exec.cgroup_id).or(inherits);
+        let is_service = scope.as_ref().is_some_and(|scope| scope.place == Place::Service);
+        let is_resident = match self.known.get(&exec.process) {
+            Some(before) => before.is_resident,
+            None => is_service && is_first && was_entered == Some(false),
+        };
         let placement = match context::chosen(own.as_ref(), inherited, span_id) {
-            Some(context) => Placement::below_context(context, span_id),
-            None => self.below(exec.parent, span_id),
+            Some(context) => Placement { scope, ..Placement::below_context(context, span_id) },
+            None => self.started(exec.parent, scope, span_id),
         };
         if self.known.len() < MAX_KNOWN || self.known.contains_key(&exec.process) {
             let known = Known {
                 placement: placement.clone(),
                 environment: own,
                 deliveries: Deliveries::None,
+                since: exec.time,
+                is_resident,
+                serves: false,
             };
             self.known.insert(exec.process, known);
         }
@@ -153,9 +223,10 @@ impl Correlator {
                 let parent = self.exchange_span_id(owner, connection, ordinal);
                 let above = self.served(owner, context, peer, ordinal, parent, request_first);
                 let parent = Some(parent);
-                Placement { span_id, parent, parent_is_remote: false, ..above }
+                let scope = self.scope_of(exchange.owner);
+                Placement { span_id, parent, parent_is_remote: false, scope, ..above }
             }
-            (Role::Client, None) => self.below(owner, span_id),
+            (Role::Client, None) => self.asked(owner, span_id, exchange.request_first),
         }
     }
 
@@ -189,21 +260,33 @@ impl Correlator {
         at: BootNanos,
     ) -> Placement {
         if let Some(context) = context {
-            return Placement::below_context(context, span_id);
+            let scope = self.scope_of(owner);
+            return Placement { scope, ..Placement::below_context(context, span_id) };
         }
-        let Some(peer) = peer else { return self.below(owner, span_id) };
+        // What a service asks may be for something that it serves: only the exchange itself will tell.
+        let peer =
+            peer.filter(|peer| self.service(peer.owner).is_none_or(|(client, _)| !client.serves));
+        let Some(peer) = peer else {
+            return match self.service(owner) {
+                Some((_, scope)) => Placement::top_of(scope, span_id),
+                None => self.below(owner, span_id),
+            };
+        };
         if self.is_instrumented(peer.owner, at) {
             // The client's exchange has no span.
-            return self.below(peer.owner, span_id);
+            let scope = self.scope_of(owner);
+            return Placement { scope, ..self.below(peer.owner, span_id) };
         }
-        let parent = Some(self.exchange_span_id(peer.owner, peer.connection, ordinal));
-        Placement { parent, ..self.below(peer.owner, span_id) }
+        let client = self.exchange_span_id(peer.owner, peer.connection, ordinal);
+        let scope = self.scope_of(owner);
+        let above = self.asked(peer.owner, client, at);
+        Placement { span_id, parent: Some(client), parent_is_remote: false, scope, ..above }
     }
 
     /// Where the span of a connection stands that could not be opened.
     pub fn refused(&self, connection: &Connection) -> Placement {
         let span_id = self.exchange_span_id(connection.owner, connection.connection, 0);
-        self.below(connection.owner, span_id)
+        self.asked(connection.owner, span_id, connection.time)
     }
 
     fn exchange_span_id(&self, owner: TaskId, connection: ConnectionId, ordinal: u64) -> SpanId {
@@ -217,19 +300,17 @@ impl Correlator {
 
     /// A span right below that of `owner`.
     fn below(&self, owner: TaskId, span_id: SpanId) -> Placement {
-        let top = Placement {
-            trace_id: self.root.trace_id,
-            span_id,
-            parent: None,
-            parent_is_remote: false,
-            upstream: Upstream::Open,
-            trace_state: Arc::default(),
-        };
+        let top = Placement::top(self.root.trace_id, span_id);
         if owner == TaskId::ROOT {
             let above = self.root.above.as_ref();
             return above.map_or(top, |above| Placement::below_context(above, span_id));
         }
         match self.known.get(&owner) {
+            Some(Known { placement: Placement { scope: Some(scope), .. }, .. })
+                if !scope.detail.has_processes() =>
+            {
+                Placement::top_of(scope, span_id)
+            }
             Some(known) => Placement {
                 span_id,
                 parent: Some(known.placement.span_id),
@@ -256,89 +337,13 @@ pub fn process_span_id(boot_id: &str, process: TaskId) -> SpanId {
     SpanId::derive("process", &[boot_id.as_bytes(), pid.as_bytes(), start.as_bytes()])
 }
 
+/// The id of the trace of what is in no other: a request to a service, or a process started in one.
+fn alone_trace_id(span_id: SpanId) -> TraceId {
+    TraceId::derive("alone", &[span_id.as_bytes()])
+}
+
 /// The id of the trace of one `lynceus run`: it is told by the process that runs it.
 pub fn run_trace_id(boot_id: &str, pid: u32, start_ticks: u64) -> TraceId {
     let (pid, start) = (pid.to_string(), start_ticks.to_string());
     TraceId::derive("run", &[boot_id.as_bytes(), pid.as_bytes(), start.as_bytes()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        decode::decode,
-        environ::{self, AllowList},
-        event::Event,
-        record::tests::{exec_record, exit_of, exit_record, task},
-    };
-
-    const ABOVE: &str = "TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    const OTHER: &str = "TRACEPARENT=00-4bf92f3577b34da6a3ce929d0e0e4737-00f067aa0ba902b8-00";
-
-    fn correlator(span_id: Option<SpanId>) -> Correlator {
-        let trace_id = run_trace_id("boot", 1, 2);
-        Correlator::new("boot".to_owned(), Root { trace_id, span_id, above: None })
-    }
-
-    fn exec(correlator: &mut Correlator, pid: u32, parent: u32, env: &[&str]) -> Placement {
-        let record = exec_record(pid, parent, &["x"], env);
-        let Ok(Event::Exec(exec)) = decode(&record) else { panic!("no exec") };
-        correlator.exec(&exec, &mut environ::read(&exec.env, &AllowList::default()))
-    }
-
-    fn exit(correlator: &mut Correlator, record: &[u8]) -> Placement {
-        let Ok(Event::Exit(exit)) = decode(record) else { panic!("no exit") };
-        correlator.exit(&exit)
-    }
-
-    #[test]
-    fn a_child_stands_below_its_owner_in_the_root_s_trace() {
-        let mut correlator = correlator(None);
-        let root = exec(&mut correlator, 10, 0, &[]);
-        assert_eq!((root.parent, root.trace_id), (None, run_trace_id("boot", 1, 2)));
-        let child = exec(&mut correlator, 11, 10, &[]);
-        assert_eq!((child.parent, child.trace_id), (Some(root.span_id), root.trace_id));
-    }
-
-    #[test]
-    fn a_context_counts_where_it_differs_from_the_parent_s() {
-        let mut correlator = correlator(None);
-        let root = exec(&mut correlator, 10, 0, &[ABOVE]);
-        assert_eq!(root.parent.unwrap().to_string(), "00f067aa0ba902b7");
-        assert!(root.parent_is_remote);
-        let same = exec(&mut correlator, 11, 10, &[ABOVE]);
-        assert_eq!((same.parent, same.trace_id), (Some(root.span_id), root.trace_id));
-        assert_eq!(same.upstream, Upstream::Sampled);
-        let other = exec(&mut correlator, 12, 10, &[OTHER]);
-        assert_eq!(other.parent.unwrap().to_string(), "00f067aa0ba902b8");
-        assert_eq!(other.upstream, Upstream::NotSampled);
-        let below = exec(&mut correlator, 13, 12, &[OTHER]);
-        assert_eq!((below.parent, below.trace_id), (Some(other.span_id), other.trace_id));
-        let dropped = exec(&mut correlator, 14, 12, &[]);
-        assert_eq!(dropped.parent, Some(other.span_id));
-    }
-
-    #[test]
-    fn the_context_of_the_span_itself_is_not_its_parent() {
-        let given = SpanId::new([0, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
-        let mut correlator = correlator(given);
-        let root = exec(&mut correlator, 10, 0, &[ABOVE]);
-        assert_eq!((Some(root.span_id), root.parent), (given, None));
-        let child = exec(&mut correlator, 11, 10, &[ABOVE]);
-        assert_eq!(child.parent, given);
-        assert_eq!(exec(&mut correlator, 10, 0, &[ABOVE]).span_id, root.span_id);
-    }
-
-    #[test]
-    fn what_a_process_left_running_still_stands_below_it() {
-        let mut correlator = correlator(None);
-        let root = exec(&mut correlator, 10, 0, &[ABOVE]);
-        assert_eq!(exit(&mut correlator, &exit_record(10, 0, 0)), root);
-        let orphan = exec(&mut correlator, 11, 10, &[ABOVE]);
-        assert_eq!((orphan.parent, orphan.trace_id), (Some(root.span_id), root.trace_id));
-        let forked = exit(&mut correlator, &exit_of(12, 10, 10, 0));
-        assert_eq!(forked.parent, Some(root.span_id));
-        let forgotten = exec(&mut correlator, 14, 13, &[]);
-        assert_eq!(forgotten.parent, Some(process_span_id("boot", task(13))));
-    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::load::{Attach, Form};
+use crate::kube::select::Detail;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -23,6 +24,8 @@ pub struct Cli {
 pub enum Role {
     /// Run a command and trace it and everything it starts
     Run(Box<RunOptions>),
+    /// Trace the selected pods of this Kubernetes node
+    Agent(Box<AgentOptions>),
     /// Say what this machine allows, what will not work, and why
     Doctor(DoctorOptions),
 }
@@ -38,6 +41,87 @@ pub struct DoctorOptions {
     /// Print one JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Traces the pods of one node, from the first exec of each on: one span per process and \
+                  per request, below those of the container and the pod. Nothing in the pods changes.\n\n\
+                  Which pods: those whose annotation lynceus.dev/trace says enabled, or whose \
+                  namespace's label of that name does; where neither says anything, --default. The \
+                  label and annotation lynceus.dev/detail (steps, processes, requests, all) say in \
+                  what detail. A change counts within seconds.\n\n\
+                  Meant to run as a DaemonSet with hostPID and the host's /sys/fs/cgroup; its service \
+                  account may get, list and watch pods and namespaces.",
+    after_long_help = "Environment: OTEL_EXPORTER_OTLP_* say where and how to export, OTEL_TRACES_SAMPLER \
+                       which traces, OTEL_RESOURCE_ATTRIBUTES what to say of all.\n\n\
+                       Exit status: 0 when it was told to end (SIGTERM, SIGINT), 1 where it cannot trace."
+)]
+pub struct AgentOptions {
+    /// The node that it runs on, as Kubernetes calls it
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub node_name: String,
+    /// Export the spans to this OTLP endpoint: gRPC for port 4317, else HTTP/protobuf
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub otlp: Option<String>,
+    /// The protocol of the endpoint, where its port does not tell
+    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
+    pub otlp_protocol: Option<Protocol>,
+    /// Also write the spans to this file as OTLP/JSON, one request a line
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Export this environment variable of every process, if it has it
+    #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
+    pub env_attributes: Vec<String>,
+    /// Keep the spans of requests that carry a trace context
+    #[arg(long, help_heading = "Output")]
+    pub keep_instrumented: bool,
+
+    /// Whether pods are traced of which neither they nor their namespace say anything
+    #[arg(long, value_name = "WHETHER", default_value = "disabled", help_heading = "Selection")]
+    pub default: Whether,
+    /// In what detail, where nothing is said
+    #[arg(long, value_name = "DETAIL", default_value = "all", help_heading = "Selection")]
+    pub detail: DetailOption,
+
+    /// The host's control groups; the default is /host/sys/fs/cgroup, else /sys/fs/cgroup
+    #[arg(long, value_name = "DIR", help_heading = "Tuning")]
+    pub cgroup_root: Option<PathBuf>,
+    /// Size of the ring that the kernel writes to, a power of two of at least 4096 bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, help_heading = "Tuning",
+          value_parser = ring_bytes)]
+    pub ring_bytes: u32,
+    /// Processes that can be traced at one time
+    #[arg(long, value_name = "N", default_value_t = 32 << 10, help_heading = "Tuning",
+          value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
+    pub max_processes: u32,
+    /// Requests of a process that get a span in one second; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Tuning")]
+    pub requests_per_second: u32,
+    /// Programs that processes of one container execute, and get spans for, in one second; 0 is no limit.
+    /// Beyond it the kernel makes no record, and counts
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Tuning")]
+    pub execs_per_second: u32,
+    /// How requests over HTTP are seen
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
+    pub capture: CaptureOption,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Whether {
+    Enabled,
+    Disabled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DetailOption {
+    /// The spans of pods and containers
+    Steps,
+    /// And those of processes
+    Processes,
+    /// And those of requests, without processes
+    Requests,
+    All,
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +264,17 @@ pub enum CaptureOption {
     Tracepoint,
     /// Not at all: processes only
     Off,
+}
+
+impl From<DetailOption> for Detail {
+    fn from(option: DetailOption) -> Self {
+        match option {
+            DetailOption::Steps => Self::Steps,
+            DetailOption::Processes => Self::Processes,
+            DetailOption::Requests => Self::Requests,
+            DetailOption::All => Self::All,
+        }
+    }
 }
 
 impl From<AttachOption> for Attach {

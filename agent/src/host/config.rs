@@ -7,9 +7,9 @@ use std::{collections::HashMap, time::Duration};
 
 use super::cli::Protocol;
 use crate::{
-    otlp::{Resource, resource_attributes},
+    otlp::resource_attributes,
     sample::{Sampler, SamplerError},
-    span::{Attribute, Value},
+    span::{Attribute, Resource, Value},
 };
 
 /// Looks a variable up. An empty value is as good as none, says the specification.
@@ -201,6 +201,19 @@ pub fn resource(
         .collect();
     attributes.sort_by(|one, other| one.key.cmp(&other.key));
     (Resource { attributes }, wrong)
+}
+
+/// What `OTEL_RESOURCE_ATTRIBUTES` says of all spans.
+pub fn given(environment: &Environment<'_>) -> Result<Vec<(String, String)>, ConfigError> {
+    let Some(text) = environment.get("OTEL_RESOURCE_ATTRIBUTES") else { return Ok(Vec::new()) };
+    let given = resource_attributes(&text).ok_or(ConfigError::Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        value: text,
+        wanted: "a list of key=value with commas between them",
+    })?;
+    let mut given: Vec<(String, String)> = given.into_iter().collect();
+    given.sort();
+    Ok(given)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
-use abi::{loss::Count, task::Task};
+use abi::{loss::Count, settings::Offset, task::Task};
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{HashMap, MapData, PerCpuArray, RingBuf},
@@ -10,6 +10,7 @@ use aya::{
 };
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
+pub use super::policy::ByCgroup;
 use super::{
     attach::{Attached, attach, attach_raw, unload},
     kcall, memory,
@@ -42,6 +43,8 @@ pub enum LoadError {
         #[source]
         source: ProgramError,
     },
+    #[error("running the program take_up over all tasks")]
+    TakeUp(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the kernel object has no {0}")]
     Absent(&'static str),
     #[error("using the map {name}")]
@@ -62,6 +65,9 @@ pub enum LoadError {
     #[error("the kernel side refused this process as the root of a trace")]
     NotAdopted,
 }
+
+/// In the kernel.
+const POINTER_BYTES: u32 = 8;
 
 /// What the names of the copies of a program end in: the one for kernels where nothing comes in
 /// between, and the two for those where something can (see `agent-ebpf/src/process.rs`).
@@ -112,6 +118,8 @@ pub struct Options {
     pub max_tasks: u32,
     /// Of a process, that get a span; 0 for all.
     pub requests_per_second: u32,
+    /// Trace processes by their control groups.
+    pub cgroups: Option<ByCgroup>,
     pub log: ProbeLog,
 }
 
@@ -121,6 +129,7 @@ impl Default for Options {
             ring_bytes: 4 << 20,
             max_tasks: 32 << 10,
             requests_per_second: 0,
+            cgroups: None,
             log: ProbeLog::default(),
         }
     }
@@ -175,6 +184,12 @@ impl Probes {
         let copies_len = u32::try_from(copies.len()).unwrap_or(1);
         settings.function_scratch = copies_len;
         settings.requests_per_second = options.requests_per_second;
+        if let Some(by) = options.cgroups {
+            settings.by_cgroup = 1;
+            settings.hierarchy_id = by.hierarchy_id;
+            settings.subsystem_offset = Offset(by.subsystem.saturating_mul(POINTER_BYTES));
+            settings.execs_per_second = by.execs_per_second;
+        }
         let ebpf = EbpfLoader::new()
             .btf(None)
             .override_global("SETTINGS", settings.as_bytes(), true)
@@ -348,6 +363,10 @@ impl Probes {
 
     pub(super) fn parts(&mut self) -> (&mut Ebpf, &mut Option<Btf>) {
         (&mut self.ebpf, &mut self.btf)
+    }
+
+    pub(super) fn ebpf(&self) -> &Ebpf {
+        &self.ebpf
     }
 
     /// For `--probe-log`.

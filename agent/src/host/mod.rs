@@ -1,19 +1,23 @@
 //! The world: everything with a file descriptor. One module a role (`run`, `doctor`), and what
 //! roles share. Threads and channels are created in a role's own file, where their end is awaited.
 
+pub mod agent;
 mod attach;
 pub mod capture;
+pub mod cgroups;
 pub mod cli;
 pub mod doctor;
 pub mod run;
 
 pub mod clocks;
 pub mod config;
+mod deliver;
 pub mod export;
 mod kcall;
 pub mod load;
 pub mod memory;
 pub mod offset;
 pub mod outfile;
+mod policy;
 pub mod ring;
 pub mod say;

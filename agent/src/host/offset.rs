@@ -89,8 +89,7 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
             upid_bytes: upid.unwrap_or(16),
             wake_at_bytes,
             stack_bytes: stack.unwrap_or(STACK_BYTES),
-            function_scratch: 0,
-            requests_per_second: 0,
+            ..Settings::UNSET
         },
         absent,
         sockets: Sockets {

@@ -30,6 +30,7 @@ pub(super) fn process(id: u64, parent: u64, command: &str, time: Range<u64>) -> 
         dropped_events: 0,
         status: Status::Unset,
         records: 1,
+        resource: None,
     }
 }
 

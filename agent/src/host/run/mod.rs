@@ -6,7 +6,6 @@
 
 mod collect;
 mod command;
-mod deliver;
 mod report;
 mod signals;
 mod user;
@@ -16,7 +15,6 @@ use std::{process::ExitCode, sync::mpsc::sync_channel, thread};
 use self::{
     collect::{Collector, Progress},
     command::{CommandLine, StartError},
-    deliver::Deliverer,
     signals::Forwarder,
 };
 use super::{
@@ -24,6 +22,7 @@ use super::{
     cli::{CaptureOption, RunOptions},
     clocks,
     config::{self, Environment},
+    deliver::Deliverer,
     export::Exporter,
     load::{Options, ProbeLog, Probes, verifier_log},
     outfile::OutFile,
@@ -138,7 +137,7 @@ impl Session {
                 Instrumented::Leave
             },
         });
-        let deliverer = Deliverer::new(resource, out, exporter, report::waterfall(options));
+        let deliverer = Deliverer::new(resource, out, exporter, Some(report::waterfall(options)));
         Ok(Self { probes, pipeline, deliverer, root })
     }
 
@@ -205,6 +204,7 @@ fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
         ring_bytes: options.ring_bytes,
         max_tasks: options.max_processes,
         requests_per_second: options.requests_per_second,
+        cgroups: None,
         log,
     })?;
     probes.attach(options.attach.into()).inspect_err(|error| {

@@ -2,14 +2,12 @@
 
 use std::io::IsTerminal as _;
 
-use super::{
-    collect::Collected,
-    deliver::{Account, Delivered},
-};
+use super::collect::Collected;
 use crate::{
     host::{
         cli::{RunOptions, When},
         config,
+        deliver::{Account, Delivered},
         memory::OwnCost,
         say,
     },
@@ -37,7 +35,9 @@ pub(super) fn print(options: &RunOptions, collected: &Collected, delivered: Deli
     if options.quiet {
         return;
     }
-    say::text(&delivered.waterfall.render(&look(options)));
+    if let Some(waterfall) = &delivered.waterfall {
+        say::text(&waterfall.render(&look(options)));
+    }
     say::line(account(collected, &delivered));
 }
 

@@ -18,8 +18,9 @@ use crate::{
         export::Exporter,
         outfile::{OutError, OutFile},
     },
-    otlp::{self, Resource},
+    otlp,
     redact::CleanSpan,
+    span::Resource,
     waterfall::Waterfall,
 };
 
@@ -31,40 +32,41 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// For everything that still waits when the command ended.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
 
-pub(super) struct Deliverer {
+pub(crate) struct Deliverer {
     resource: Resource,
     out: Option<OutFile>,
     exporter: Option<Exporter>,
-    waterfall: Waterfall,
+    /// Of a run that ends.
+    waterfall: Option<Waterfall>,
 }
 
 /// What became of the spans. `spans == written + lost`, for the file and for the network alike.
-pub(super) struct Delivered {
-    pub(super) waterfall: Waterfall,
-    pub(super) spans: u64,
-    pub(super) file: Option<Account>,
-    pub(super) otlp: Option<Account>,
-    pub(super) file_error: Option<OutError>,
+pub(crate) struct Delivered {
+    pub(crate) waterfall: Option<Waterfall>,
+    pub(crate) spans: u64,
+    pub(crate) file: Option<Account>,
+    pub(crate) otlp: Option<Account>,
+    pub(crate) file_error: Option<OutError>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) arrived: u64,
-    pub(super) lost: u64,
+pub(crate) struct Account {
+    pub(crate) arrived: u64,
+    pub(crate) lost: u64,
 }
 
 impl Deliverer {
-    pub(super) fn new(
+    pub(crate) fn new(
         resource: Resource,
         out: Option<OutFile>,
         exporter: Option<Exporter>,
-        waterfall: Waterfall,
+        waterfall: Option<Waterfall>,
     ) -> Self {
         Self { resource, out, exporter, waterfall }
     }
 
     /// Until nobody gives any more.
-    pub(super) fn run(mut self, incoming: Receiver<Vec<CleanSpan>>) -> Delivered {
+    pub(crate) fn run(mut self, incoming: Receiver<Vec<CleanSpan>>) -> Delivered {
         if let Some(out) = &mut self.out {
             out.begin();
         }
@@ -96,8 +98,8 @@ impl Deliverer {
         for batch in incoming {
             let count = batch.len() as u64;
             spans += count;
-            for span in &batch {
-                self.waterfall.push(span.span());
+            if let Some(waterfall) = &mut self.waterfall {
+                batch.iter().for_each(|span| waterfall.push(span.span()));
             }
             if self.out.is_none() && export.is_none() {
                 continue;

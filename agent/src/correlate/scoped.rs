@@ -1,0 +1,100 @@
+//! What is of a container: where it stands where no other span is above it, and whether it is wanted.
+
+use std::sync::Arc;
+
+use super::{Correlator, Entered, Known, Placement};
+use crate::{
+    event::{BootNanos, Connection, Role, TaskId},
+    id::SpanId,
+    kube::scope::{Place, Scope},
+    loss::Loss,
+};
+
+/// A process of a service that runs for longer is taken for one that does not end by itself: what it asks
+/// is not shown below it, nanoseconds.
+const LONG: u64 = 60_000_000_000;
+
+impl Correlator {
+    /// Where the span of a process stands that was started by another, or by nobody who is known.
+    pub(super) fn started(
+        &self,
+        parent: TaskId,
+        scope: Option<Arc<Scope>>,
+        span_id: SpanId,
+    ) -> Placement {
+        let Some(scope) = scope else { return self.below(parent, span_id) };
+        match self.known.get(&parent) {
+            // It will not end before the service does: nobody could wait for its span.
+            Some(known) if known.is_resident => Placement::top_of(&scope, span_id),
+            Some(_) => Placement { scope: Some(scope), ..self.below(parent, span_id) },
+            None => Placement::top_of(&scope, span_id),
+        }
+    }
+
+    pub(super) fn scope_at(&self, cgroup_id: u64) -> Option<Arc<Scope>> {
+        self.scopes.get(&cgroup_id).map(|one| Arc::clone(&one.scope))
+    }
+
+    /// A container is there, or what is known of it changed.
+    pub fn scope(&mut self, scope: Arc<Scope>) {
+        match self.scopes.get_mut(&scope.cgroup_id) {
+            Some(known) => known.scope = scope,
+            None => {
+                self.scopes.insert(scope.cgroup_id, Entered { scope, is_entered: false });
+            }
+        }
+    }
+
+    /// A container is gone, or no longer wanted. Nothing of it is told from here on.
+    pub fn close(&mut self, cgroup_id: u64) {
+        self.scopes.remove(&cgroup_id);
+        let is_of = |known: &Known| {
+            known.placement.scope.as_ref().is_some_and(|scope| scope.cgroup_id == cgroup_id)
+        };
+        self.known.retain(|_, known| !is_of(known));
+        let known = &self.known;
+        self.ended.retain(|ended| known.contains_key(ended));
+    }
+
+    /// Why a span of a container is not wanted.
+    pub fn left_out(&self, placement: &Placement, is_request: bool) -> Option<Loss> {
+        let scope = placement.scope.as_ref()?;
+        let Some(current) = self.scopes.get(&scope.cgroup_id) else {
+            return Some(Loss::NotSelected);
+        };
+        let detail = current.scope.detail;
+        let is_wanted = if is_request { detail.has_requests() } else { detail.has_processes() };
+        (!is_wanted).then_some(Loss::LeftOut)
+    }
+
+    /// Where the span of what a process asks by itself stands.
+    pub(super) fn asked(&self, owner: TaskId, span_id: SpanId, at: BootNanos) -> Placement {
+        let Some((known, scope)) = self.service(owner) else { return self.below(owner, span_id) };
+        let is_old = at.0.saturating_sub(known.since.0) > LONG;
+        if known.is_resident || is_old || !scope.detail.has_processes() {
+            Placement::top_of(scope, span_id)
+        } else {
+            self.below(owner, span_id)
+        }
+    }
+
+    /// The process is one of a service.
+    pub(super) fn service(&self, owner: TaskId) -> Option<(&Known, &Arc<Scope>)> {
+        let known = self.known.get(&owner)?;
+        let scope = known.placement.scope.as_ref()?;
+        (scope.place == Place::Service).then_some((known, scope))
+    }
+
+    /// A process has a connection over which HTTP is spoken.
+    pub fn connected(&mut self, connection: &Connection) {
+        if connection.role == Role::Server
+            && let Some(known) = self.known.get_mut(&connection.owner)
+        {
+            known.serves = true;
+        }
+    }
+
+    pub(super) fn scope_of(&self, owner: TaskId) -> Option<Arc<Scope>> {
+        self.known.get(&owner)?.placement.scope.clone()
+    }
+}

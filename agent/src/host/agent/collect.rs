@@ -1,0 +1,249 @@
+//! Ring and API -> node -> batches of spans, until somebody wants it to end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender},
+    },
+    time::Duration,
+};
+
+use abi::{cgroup::Policy, task::TaskId};
+
+use super::{taken::Taken, watch::Change};
+use crate::{
+    event::CgroupMade,
+    host::{
+        cgroups::{self, Hierarchy},
+        clocks::{self, Deadline},
+        load::{LoadError, Probes},
+        ring::Ring,
+        say,
+    },
+    kube::node::{Action, Node},
+    loss::{Ledger, Loss},
+    redact::CleanSpan,
+};
+
+/// How long a record may wait in a ring that does not fill up.
+const TICK: Duration = Duration::from_millis(20);
+/// How long the first lists may take before the agent goes on without them.
+const LISTS: Duration = Duration::from_secs(5);
+const SECOND: u64 = 1_000_000_000;
+/// How often the two clocks are compared.
+const CLOCK: u64 = 30 * SECOND;
+/// Spans of one batch.
+const BATCH: usize = 256;
+
+pub(super) struct Collector {
+    probes: Probes,
+    node: Node,
+    hierarchy: Hierarchy,
+    batches: Batches,
+    /// Those that were taken up and told.
+    announced: HashSet<TaskId>,
+    /// A container with processes that ran before was decided.
+    takes_up: bool,
+    lists: u32,
+}
+
+/// What there is to say at the end.
+pub(super) struct Collected {
+    pub(super) ledger: Ledger,
+    pub(super) held: u64,
+}
+
+#[derive(Default)]
+struct Batches {
+    spans: Vec<CleanSpan>,
+    to: Option<SyncSender<Vec<CleanSpan>>>,
+}
+
+impl Batches {
+    fn send(&mut self, at_least: usize) {
+        if self.spans.len() >= at_least
+            && let Some(to) = &self.to
+        {
+            // It fails only if `deliver` panicked, which is reported when it is joined.
+            let _gone = to.send(mem::replace(&mut self.spans, Vec::with_capacity(BATCH)));
+        }
+    }
+}
+
+impl Collector {
+    pub(super) fn new(probes: Probes, node: Node, hierarchy: Hierarchy) -> Self {
+        Self {
+            probes,
+            node,
+            hierarchy,
+            batches: Batches::default(),
+            announced: HashSet::new(),
+            takes_up: false,
+            lists: 0,
+        }
+    }
+
+    pub(super) fn run(
+        mut self,
+        ends: &AtomicBool,
+        changes: &Receiver<Change>,
+        batches: SyncSender<Vec<CleanSpan>>,
+    ) -> Result<Collected, LoadError> {
+        self.batches.to = Some(batches);
+        let mut ring = Ring::new(self.probes.take_ring()?);
+        self.wait_for_lists(ends, changes);
+        self.find_cgroups()?;
+        let (mut second, mut compared) = (0, clocks::boot().0);
+        say::line("tracing");
+        while !ends.load(Ordering::Acquire) {
+            self.take_changes(changes);
+            self.drain(&mut ring);
+            let now = clocks::boot();
+            if now.0 / SECOND != second {
+                second = now.0 / SECOND;
+                self.node.tick(now, &mut self.batches.spans);
+            }
+            if now.0.saturating_sub(compared) > CLOCK {
+                compared = now.0;
+                self.node.set_clock(clocks::both());
+            }
+            self.act()?;
+            self.batches.send(1);
+            ring.wait(TICK);
+        }
+        self.finish(ring)
+    }
+
+    /// So that what runs already is decided when it is looked at.
+    fn wait_for_lists(&mut self, ends: &AtomicBool, changes: &Receiver<Change>) {
+        let deadline = Deadline::after(LISTS);
+        while self.lists < 2 && !deadline.left().is_zero() && !ends.load(Ordering::Acquire) {
+            if let Ok(change) = changes.recv_timeout(TICK) {
+                self.change(change);
+            }
+        }
+        if self.lists < 2 {
+            say::line("the API server did not list pods and namespaces in 5 s: going on without");
+        }
+    }
+
+    fn take_changes(&mut self, changes: &Receiver<Change>) {
+        while let Ok(change) = changes.try_recv() {
+            self.change(change);
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        let out = &mut self.batches.spans;
+        match change {
+            Change::Pod(pod) => self.node.pod(*pod, out),
+            Change::PodDeleted(pod) => self.node.pod_deleted(&pod, clocks::boot(), out),
+            Change::Namespace(name, namespace) => self.node.namespace(&name, namespace, out),
+            Change::NamespaceDeleted(name) => self.node.namespace_deleted(&name),
+            Change::Listed => self.lists += 1,
+            Change::Broken => {}
+        }
+    }
+
+    /// What is there already. Each is known to the kernel side before what is in it is looked for, and it
+    /// is gone through twice: what is made in between is found by one or the other.
+    fn find_cgroups(&mut self) -> Result<(), LoadError> {
+        let pods = self.hierarchy.pods.clone();
+        for _ in 0..2 {
+            let mut failed = None;
+            let walked = cgroups::walk(&pods, |found| {
+                let made = CgroupMade {
+                    cgroup_id: found.id,
+                    parent_id: found.parent,
+                    time: clocks::boot(),
+                    policy: Policy::UNDECIDED,
+                    name: found.name.as_bytes(),
+                };
+                if self.node.knows(found.id) {
+                    return;
+                }
+                let is_told = self.probes.set_policy(found.id, Policy::UNDECIDED);
+                self.node.found(&made, &mut self.batches.spans);
+                let acted = self.act();
+                failed = failed.take().or_else(|| is_told.err()).or_else(|| acted.err());
+            });
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if let Err(error) = walked {
+                say::line(format_args!("looking for control groups: {}", say::chain(&error)));
+            }
+        }
+        self.act()
+    }
+
+    fn drain(&mut self, ring: &mut Ring) {
+        let (node, batches) = (&mut self.node, &mut self.batches);
+        ring.drain(|record| {
+            node.record(record, &mut batches.spans);
+            batches.send(BATCH);
+        });
+    }
+
+    /// Does what the node wants of the kernel side.
+    fn act(&mut self) -> Result<(), LoadError> {
+        let mut disowned = HashSet::new();
+        for action in self.node.take_actions() {
+            match action {
+                Action::Policy(cgroup_id, policy) => {
+                    if !self.probes.set_policy(cgroup_id, policy)? {
+                        say::line("no room for one more control group: its pod is not traced");
+                    }
+                }
+                Action::TakeUp => self.takes_up = true,
+                Action::Disown(cgroup_id) => {
+                    disowned.insert(cgroup_id);
+                }
+            }
+        }
+        if !disowned.is_empty() {
+            self.probes.disown(&disowned)?;
+        }
+        if mem::take(&mut self.takes_up) {
+            self.take_up()?;
+        }
+        Ok(())
+    }
+
+    fn take_up(&mut self) -> Result<(), LoadError> {
+        let tasks = self.probes.take_up()?;
+        let running: HashMap<u32, TaskId> =
+            tasks.iter().map(|task| (task.process.pid, task.process)).collect();
+        self.announced.retain(|process| running.get(&process.pid) == Some(process));
+        for task in tasks {
+            if self.announced.contains(&task.process) {
+                continue;
+            }
+            let Some(taken) = Taken::read(task, |pid| running.get(&pid).copied()) else { continue };
+            if self.node.taken_up(taken.exec()) {
+                self.announced.insert(task.process);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, mut ring: Ring) -> Result<Collected, LoadError> {
+        let missed = self.probes.detach()?;
+        ring.wait(TICK / 10);
+        self.drain(&mut ring);
+        self.node.tick(clocks::boot(), &mut self.batches.spans);
+        // What still runs is taken up by the next agent.
+        self.node.finish();
+        self.batches.send(1);
+        let counts = self.probes.counts()?;
+        let held = self.node.held();
+        let ledger = self.node.pipeline_mut().ledger_mut();
+        ledger.lose_in_kernel(Loss::RingFull, counts.ring_full);
+        ledger.lose_in_kernel(Loss::TasksFull, counts.tasks_full);
+        ledger.lose_in_kernel(Loss::ConnectionsFull, counts.connections_full);
+        ledger.lose_in_kernel(Loss::Missed, missed);
+        Ok(Collected { ledger: *ledger, held })
+    }
+}

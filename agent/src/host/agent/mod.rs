@@ -1,0 +1,180 @@
+//! `lynceus agent`: the selected pods of one node.
+//!
+//! Three threads beside this one: `watch` asks the API server, `deliver` sends spans (with one more for the
+//! network), `signals` waits for the end. This one reads the ring and decides: see `collect`.
+
+mod collect;
+mod taken;
+mod watch;
+
+use std::{
+    process::ExitCode,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
+};
+
+use anyhow::Context as _;
+use kube::Client;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use self::collect::Collector;
+use super::{
+    capture::{Backend, Capture},
+    cgroups::{self, Hierarchy},
+    cli::{AgentOptions, CaptureOption, Whether},
+    clocks,
+    config::{self, Environment},
+    deliver::Deliverer,
+    export::Exporter,
+    load::{Attach, ByCgroup, Options, ProbeLog, Probes},
+    outfile::OutFile,
+    say,
+};
+use crate::{
+    assemble::Machine,
+    correlate::{Root, run_trace_id},
+    environ::AllowList,
+    kube::{
+        node::{self, Node},
+        select::Unsaid,
+    },
+    pipeline::{self, Instrumented, Pipeline},
+    span::Resource,
+};
+
+/// Batches of spans between `collect` and `deliver`. Full: `collect` waits, and then the ring fills
+/// up, where the kernel side counts what is lost.
+const BATCHES: usize = 64;
+/// Changes between `watch` and `collect`. Full: `watch` waits, and the API server with it.
+const CHANGES: usize = 256;
+
+pub fn main(options: &AgentOptions) -> ExitCode {
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::line(format_args!("the agent ends: {}", say::chain(error.as_ref())));
+            say::line("`lynceus doctor` says what this node allows");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &AgentOptions) -> anyhow::Result<()> {
+    let environment = Environment(&config::process_environment);
+    let endpoint = config::endpoint(options.otlp.as_deref(), options.otlp_protocol, &environment)?;
+    let exporter = endpoint.as_ref().map(Exporter::new).transpose()?;
+    let out = options.out.as_deref().map(OutFile::create).transpose()?;
+    if exporter.is_none() && out.is_none() {
+        anyhow::bail!(
+            "spans go nowhere: give --otlp URL, OTEL_EXPORTER_OTLP_ENDPOINT or --out FILE"
+        );
+    }
+    let hierarchy = cgroups::hierarchy(options.cgroup_root.as_deref())?;
+    let probes = attached(options, &hierarchy)?;
+    let node = node(options, &environment)?;
+    let deliverer = Deliverer::new(Resource::default(), out, exporter, None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = runtime.block_on(Client::try_default());
+    let client = client.context("finding out how to ask the API server")?;
+
+    let ends = &AtomicBool::new(false);
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let closing = signals.handle();
+    let (batches, incoming) = sync_channel(BATCHES);
+    let (changes, changed) = sync_channel(CHANGES);
+    let name = options.node_name.clone();
+    // It ends with the process: a watch can wait for minutes for the API server.
+    thread::Builder::new().name("watch".to_owned()).spawn(move || {
+        runtime.block_on(watch::run(client, name, changes));
+    })?;
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            for _signal in &mut signals {
+                ends.store(true, Ordering::Release);
+            }
+        });
+        let deliver = threads.spawn(|| deliverer.run(incoming));
+        let collector = Collector::new(probes, node, hierarchy);
+        let collected = collector.run(ends, &changed, batches);
+        closing.close();
+        let delivered = deliver.join();
+        let collected = collected?;
+        say::line(format_args!(
+            "{} records received = {} exported + {} held + {} lost; {} spans",
+            collected.ledger.received,
+            collected.ledger.exported,
+            collected.held,
+            collected.ledger.lost_in_all(),
+            delivered.map(|delivered| delivered.spans).unwrap_or_default(),
+        ));
+        Ok(())
+    })
+}
+
+fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Probes> {
+    let mut probes = Probes::load(Options {
+        ring_bytes: options.ring_bytes,
+        max_tasks: options.max_processes,
+        requests_per_second: options.requests_per_second,
+        cgroups: Some(ByCgroup {
+            hierarchy_id: hierarchy.id,
+            subsystem: hierarchy.subsystem,
+            execs_per_second: options.execs_per_second,
+        }),
+        log: ProbeLog::Off,
+    })?;
+    probes.attach(Attach::Auto)?;
+    probes.attach_cgroups()?;
+    let wanted = match options.capture {
+        CaptureOption::Off => return Ok(probes),
+        CaptureOption::Auto => {
+            if let Err(error) = probes.attach_requests(Capture::Auto) {
+                say::line(format_args!("requests are not seen: {}", say::chain(&error)));
+            }
+            return Ok(probes);
+        }
+        CaptureOption::Fentry => Backend::Fentry,
+        CaptureOption::Kprobe => Backend::Kprobe,
+        CaptureOption::Tracepoint => Backend::Tracepoint,
+    };
+    probes.attach_requests(Capture::Only(wanted))?;
+    Ok(probes)
+}
+
+fn node(options: &AgentOptions, environment: &Environment<'_>) -> anyhow::Result<Node> {
+    let (boot_id, clock) = (clocks::boot_id()?, clocks::both());
+    let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
+    let pipeline = Pipeline::new(pipeline::Config {
+        // Of what is in no container, which is not told.
+        root: Root { trace_id: run_trace_id(&boot_id, 0, 0), span_id: None, above: None },
+        boot_id,
+        machine: Machine {
+            clock,
+            page_bytes: page_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4096),
+        },
+        sampler: config::sampler(environment)?,
+        allow: AllowList(options.env_attributes.clone()),
+        requests_per_second: options.requests_per_second,
+        instrumented: if options.keep_instrumented {
+            Instrumented::Keep
+        } else {
+            Instrumented::Leave
+        },
+    });
+    let config = node::Config {
+        unsaid: Unsaid {
+            traced: options.default == Whether::Enabled,
+            detail: options.detail.into(),
+        },
+        given: config::given(environment)?,
+        clock,
+        began: clocks::boot(),
+    };
+    Ok(Node::new(config, pipeline))
+}

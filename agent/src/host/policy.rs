@@ -1,0 +1,137 @@
+//! What user space decides of control groups -> the kernel side's maps.
+
+use std::{collections::HashSet, io::Read as _};
+
+use abi::{
+    cgroup::Policy,
+    task::{Task, flag},
+};
+use aya::{
+    maps::{HashMap, MapData},
+    programs::{Iter, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+};
+use zerocopy::FromBytes as _;
+
+use super::{
+    attach::{Attached, attach, attach_raw},
+    load::{LoadError, Probes},
+};
+
+/// (program, tracepoint), as `tp_btf`, and with `_raw` behind as a raw tracepoint.
+const FAMILY: [(&str, &str); 2] =
+    [("cgroup_made", "cgroup_mkdir"), ("cgroup_gone", "cgroup_rmdir")];
+/// How often all tasks are gone through, as long as some are found.
+const ROUNDS: u32 = 8;
+
+/// Which processes are traced because of their control groups.
+#[derive(Debug, Clone, Copy)]
+pub struct ByCgroup {
+    /// `cgroup_root.hierarchy_id`; 0 is that of cgroup v2.
+    pub hierarchy_id: u32,
+    /// Which in `css_set.subsys`; not used for cgroup v2.
+    pub subsystem: u32,
+    /// Of a control group, that are told; 0 for all.
+    pub execs_per_second: u32,
+}
+
+impl Probes {
+    /// From here on what is made in a known control group is known, and told.
+    pub fn attach_cgroups(&mut self) -> Result<(), LoadError> {
+        for (program, target) in FAMILY {
+            let (ebpf, btf) = self.parts();
+            let attached = attach(ebpf, program, Attached::Tracepoint, target, btf)
+                .or_else(|_refused| attach_raw(ebpf, &format!("{program}_raw"), target));
+            attached.map_err(|source| LoadError::Attach { program, target, source })?;
+        }
+        let (ebpf, btf) = self.parts();
+        let program = iterator(ebpf.program_mut("take_up").ok_or(LoadError::Absent("take_up"))?)?;
+        let btf = match btf {
+            Some(btf) => btf,
+            None => btf.insert(aya::Btf::from_sys_fs().map_err(|error| refused(error.into()))?),
+        };
+        program.load("task", btf).map_err(refused)
+    }
+
+    /// What becomes of processes in a control group. `false` where there is no room.
+    pub fn set_policy(&mut self, cgroup_id: u64, policy: Policy) -> Result<bool, LoadError> {
+        let failed = |source| LoadError::Map { name: "CGROUPS", source };
+        let map = self.ebpf_mut().map_mut("CGROUPS").ok_or(LoadError::Absent("CGROUPS"))?;
+        let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(failed)?;
+        Ok(map.insert(cgroup_id, policy.0, 0).is_ok())
+    }
+
+    /// Traces what runs in traced control groups and is not traced yet. Gives all that were ever taken
+    /// up and run, the oldest first.
+    pub fn take_up(&mut self) -> Result<Vec<Task>, LoadError> {
+        let mut found = 0;
+        for _ in 0..ROUNDS {
+            self.run_iterator()?;
+            let taken = self.taken_up()?;
+            if taken.len() == found {
+                return Ok(taken);
+            }
+            found = taken.len();
+        }
+        self.taken_up()
+    }
+
+    fn run_iterator(&mut self) -> Result<(), LoadError> {
+        let program = self.ebpf_mut().program_mut("take_up").ok_or(LoadError::Absent("take_up"))?;
+        let program = iterator(program)?;
+        let link = program.attach().map_err(refused)?;
+        let link = program.take_link(link).map_err(refused)?;
+        let mut file = link.into_file().map_err(|error| LoadError::TakeUp(error.into()))?;
+        // It writes nothing; the reading is what runs it.
+        let mut nothing = Vec::new();
+        file.read_to_end(&mut nothing).map(drop).map_err(|error| LoadError::TakeUp(error.into()))
+    }
+
+    fn taken_up(&self) -> Result<Vec<Task>, LoadError> {
+        let is_taken =
+            |task: &Task| task.flags & (flag::TAKEN_UP | flag::DROPPED) == flag::TAKEN_UP;
+        let mut tasks = self.tasks()?;
+        tasks.retain(is_taken);
+        tasks.sort_by_key(|task| task.process.start_ns);
+        Ok(tasks)
+    }
+
+    /// Nothing more is told of what runs in these control groups.
+    pub fn disown(&mut self, cgroups: &HashSet<u64>) -> Result<(), LoadError> {
+        let tasks = self.tasks()?;
+        let program = self.ebpf_mut().program_mut("disown").ok_or(LoadError::Absent("disown"))?;
+        let program: &mut RawTracePoint = program.try_into().map_err(refused)?;
+        if program.fd().is_err() {
+            program.load().map_err(refused)?;
+        }
+        for task in tasks.iter().filter(|task| cgroups.contains(&task.cgroup_id)) {
+            let mut options = RawTracePointRunOptions::new();
+            options.args[0] = u64::from(task.process.pid);
+            options.args[1] = task.process.start_ns;
+            // Where it fails the process is gone.
+            program.test_run(options).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// All that is traced.
+    fn tasks(&self) -> Result<Vec<Task>, LoadError> {
+        let failed = |source| LoadError::Map { name: "TASKS", source };
+        let map = self.ebpf().map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
+        let map: HashMap<&MapData, u32, [u8; size_of::<Task>()]> =
+            HashMap::try_from(map).map_err(failed)?;
+        let mut tasks = Vec::new();
+        for entry in map.iter() {
+            let (_, bytes) = entry.map_err(failed)?;
+            tasks.extend(Task::read_from_bytes(&bytes));
+        }
+        Ok(tasks)
+    }
+}
+
+fn iterator(program: &mut aya::programs::Program) -> Result<&mut Iter, LoadError> {
+    program.try_into().map_err(refused)
+}
+
+fn refused(source: ProgramError) -> LoadError {
+    LoadError::Attach { program: "take_up", target: "all tasks", source }
+}

@@ -1,0 +1,129 @@
+//! Records of containers that are not decided yet: kept as they came, until somebody says whose they are.
+
+use std::collections::HashMap;
+
+use crate::event::{BootNanos, ConnectionId, Event, TaskId};
+
+/// Records of all containers together, bytes. What comes when they are there is lost.
+const MAX_BYTES: usize = 32 << 20;
+
+/// A record, and the how manieth it was that came to be held.
+pub(super) type Record = (u64, Box<[u8]>);
+
+#[derive(Debug)]
+struct Held {
+    records: Vec<Record>,
+    since: BootNanos,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Hold {
+    by_cgroup: HashMap<u64, Held>,
+    /// Of connections of which records are held: their ends name no process.
+    connections: HashMap<ConnectionId, u64>,
+    bytes: usize,
+    records: u64,
+    next: u64,
+}
+
+/// There was no room.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Hold {
+    /// The container whose held records this one belongs to, where only its connection tells.
+    pub(super) fn of_connection(&self, connection: ConnectionId) -> Option<u64> {
+        self.connections.get(&connection).copied()
+    }
+
+    pub(super) fn push(
+        &mut self,
+        cgroup_id: u64,
+        event: &Event<'_>,
+        record: &[u8],
+        now: BootNanos,
+    ) -> Result<(), Full> {
+        if self.bytes.saturating_add(record.len()) > MAX_BYTES {
+            return Err(Full);
+        }
+        match event {
+            Event::Connection(connection) => {
+                self.connections.insert(connection.connection, cgroup_id);
+            }
+            Event::Closed(closed) => {
+                self.connections.remove(&closed.connection);
+            }
+            Event::Chunk(_)
+            | Event::Exec(_)
+            | Event::Exit(_)
+            | Event::Head(_)
+            | Event::Frames(_)
+            | Event::End(_)
+            | Event::CgroupMade(_)
+            | Event::CgroupGone(_) => {}
+        }
+        self.bytes += record.len();
+        self.records += 1;
+        self.next += 1;
+        let held = self.by_cgroup.entry(cgroup_id);
+        held.or_insert(Held { records: Vec::new(), since: now })
+            .records
+            .push((self.next, record.into()));
+        Ok(())
+    }
+
+    /// All that is held of a container, in the order in which it came.
+    pub(super) fn take(&mut self, cgroup_id: u64) -> Vec<Record> {
+        let records = self.by_cgroup.remove(&cgroup_id).map(|held| held.records);
+        let records = records.unwrap_or_default();
+        self.connections.retain(|_, of| *of != cgroup_id);
+        self.bytes -= records.iter().map(|(_, record)| record.len()).sum::<usize>();
+        self.records -= records.len() as u64;
+        records
+    }
+
+    /// The containers of which something has been held since then or longer.
+    pub(super) fn since(&self, then: BootNanos) -> Vec<u64> {
+        let old = self.by_cgroup.iter().filter(|(_, held)| held.since <= then);
+        old.map(|(cgroup_id, _)| *cgroup_id).collect()
+    }
+
+    /// Gives up all that is held. Gives how many records.
+    pub(super) fn all(&mut self) -> u64 {
+        let records = self.records;
+        *self = Self::default();
+        records
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.records
+    }
+}
+
+/// The process that a record is of, or the one that has the span; `None` where it names none.
+pub(super) fn owner(event: &Event<'_>) -> Option<TaskId> {
+    match event {
+        Event::Chunk(chunk) => Some(chunk.process),
+        Event::Exec(exec) => Some(exec.process),
+        Event::Exit(exit) => Some(exit.owner),
+        Event::Connection(connection) => Some(connection.owner),
+        Event::Head(head) => Some(head.owner),
+        Event::Frames(frames) => Some(frames.owner),
+        Event::End(_) | Event::Closed(_) | Event::CgroupMade(_) | Event::CgroupGone(_) => None,
+    }
+}
+
+pub(super) fn connection(event: &Event<'_>) -> Option<ConnectionId> {
+    match event {
+        Event::Connection(connection) => Some(connection.connection),
+        Event::Head(head) => Some(head.connection),
+        Event::Frames(frames) => Some(frames.connection),
+        Event::End(end) => Some(end.connection),
+        Event::Closed(closed) => Some(closed.connection),
+        Event::Chunk(_)
+        | Event::Exec(_)
+        | Event::Exit(_)
+        | Event::CgroupMade(_)
+        | Event::CgroupGone(_) => None,
+    }
+}

@@ -1,0 +1,379 @@
+//! What is on this node: pods, their containers, and the control groups that those run in.
+//!
+//! A process is known by its control group at once, a container by its control group's name; whose it is
+//! says the API, perhaps later. Until then its records are held. What is decided of a pod is told to the
+//! kernel side, and holds there for all control groups that are made in the pod's.
+
+mod cgroup;
+mod decide;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod tick;
+
+use std::collections::{HashMap, HashSet};
+
+use abi::cgroup::Policy;
+
+use self::cgroup::{Cgroup, Kind, State};
+use super::{
+    hold::{self, Hold},
+    name::{ContainerId, Name, Uid},
+    object::{ContainerStatus, Namespace, Pod},
+    select::{Selection, Unsaid},
+    story::{self, Seen},
+};
+use crate::{
+    clock::Clock,
+    decode::decode,
+    event::{BootNanos, CgroupMade, Event, Exec, TaskId},
+    loss::Loss,
+    pipeline::Pipeline,
+    redact::CleanSpan,
+    span::UnixNanos,
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// What ended longer before the agent began is not told: an agent before this one did.
+const OLD: u64 = 60 * SECOND;
+/// A static pod's control group is named by the hash of its file.
+const STATIC: &str = "kubernetes.io/config.hash";
+
+/// What the kernel side is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// This is what becomes of processes there from now on.
+    Policy(u64, Policy),
+    /// What runs in traced control groups and is not traced yet is to be taken up.
+    TakeUp,
+    /// What runs there is to be told no more.
+    Disown(u64),
+}
+
+pub struct Config {
+    pub unsaid: Unsaid,
+    /// Attributes of all resources.
+    pub given: Vec<(String, String)>,
+    pub clock: Clock,
+    /// When the agent began.
+    pub began: BootNanos,
+}
+
+pub struct Node {
+    config: Config,
+    pipeline: Pipeline,
+    pods: HashMap<Uid, Known>,
+    namespaces: HashMap<String, Namespace>,
+    cgroups: HashMap<u64, Cgroup>,
+    hold: Hold,
+    /// The container of each traced process.
+    processes: HashMap<TaskId, u64>,
+    actions: Vec<Action>,
+    /// The time of the latest record or tick.
+    now: BootNanos,
+}
+
+/// What is known of a pod.
+#[derive(Debug, Default)]
+struct Known {
+    pod: Option<Pod>,
+    cgroup_id: Option<u64>,
+    selection: Option<Selection>,
+    /// Those whose spans were told.
+    told: HashSet<ContainerId>,
+    pod_told: bool,
+    seen: Seen,
+    deleted: Option<BootNanos>,
+}
+
+impl Node {
+    pub fn new(config: Config, pipeline: Pipeline) -> Self {
+        Self {
+            config,
+            pipeline,
+            pods: HashMap::new(),
+            namespaces: HashMap::new(),
+            cgroups: HashMap::new(),
+            hold: Hold::default(),
+            processes: HashMap::new(),
+            actions: Vec::new(),
+            now: BootNanos::default(),
+        }
+    }
+
+    /// What is to be done since this was last asked.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    pub fn pipeline_mut(&mut self) -> &mut Pipeline {
+        &mut self.pipeline
+    }
+
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.config.clock = clock;
+        self.pipeline.set_clock(clock);
+    }
+
+    /// Records that wait for more.
+    pub fn held(&self) -> u64 {
+        self.pipeline.held() + self.hold.records()
+    }
+
+    /// Whether a control group is known.
+    pub fn knows(&self, cgroup_id: u64) -> bool {
+        self.cgroups.get(&cgroup_id).is_some_and(|known| known.gone.is_none())
+    }
+
+    /// The agent ends. What runs goes on, and is taken up by the next one: it has no span yet.
+    pub fn finish(&mut self) {
+        let records = self.hold.all();
+        self.pipeline.ledger_mut().lose(Loss::Unplaced, records);
+        self.pipeline.leave();
+    }
+
+    /// Pods and why they are traced or not, for people.
+    pub fn pods(&self) -> impl Iterator<Item = (&Pod, Option<Selection>)> {
+        self.pods.values().filter_map(|known| Some((known.pod.as_ref()?, known.selection)))
+    }
+
+    /// Takes one record of the ring.
+    pub fn record(&mut self, record: &[u8], out: &mut Vec<CleanSpan>) {
+        self.pipeline.ledger_mut().received += 1;
+        let Ok(event) = decode(record) else {
+            // Whoever takes it says what is wrong with it.
+            return self.pipeline.take(record, out);
+        };
+        match &event {
+            Event::CgroupMade(made) => {
+                self.now = self.now.max(made.time);
+                self.made(made, out);
+                self.pipeline.ledger_mut().exported += 1;
+            }
+            Event::CgroupGone(gone) => {
+                self.gone(gone.cgroup_id, gone.time);
+                self.pipeline.ledger_mut().exported += 1;
+            }
+            Event::Chunk(_)
+            | Event::Exec(_)
+            | Event::Exit(_)
+            | Event::Connection(_)
+            | Event::Head(_)
+            | Event::Frames(_)
+            | Event::End(_)
+            | Event::Closed(_) => {
+                let container = self.container_of(&event);
+                self.of_container(container, &event, record, out);
+            }
+        }
+    }
+
+    /// The container that a record is of.
+    fn container_of(&mut self, event: &Event<'_>) -> Option<u64> {
+        if let Event::Exec(exec) = event {
+            let inherited = self.processes.get(&exec.parent).copied();
+            let container = self.container_at(exec.cgroup_id).or(inherited)?;
+            self.now = self.now.max(exec.time);
+            self.processes.insert(exec.process, container);
+            self.see(container, exec.time);
+            return Some(container);
+        }
+        let owner = hold::owner(event);
+        let container = owner.and_then(|owner| self.processes.get(&owner).copied());
+        if let Event::Exit(exit) = event {
+            if exit.owner == exit.process {
+                self.processes.remove(&exit.process);
+            }
+            container.into_iter().for_each(|container| self.see(container, exit.time));
+        }
+        let of_connection = || hold::connection(event).and_then(|id| self.hold.of_connection(id));
+        container.or_else(of_connection)
+    }
+
+    /// The container that the control group is of.
+    fn container_at(&self, cgroup_id: u64) -> Option<u64> {
+        match self.cgroups.get(&cgroup_id)?.kind {
+            Kind::Container { .. } => Some(cgroup_id),
+            Kind::Inner(container) => Some(container),
+            Kind::Class | Kind::Pod(_) => None,
+        }
+    }
+
+    fn see(&mut self, container: u64, time: BootNanos) {
+        let time = self.config.clock.unix(time);
+        if let Some(Cgroup { kind: Kind::Container { seen, .. }, .. }) =
+            self.cgroups.get_mut(&container)
+        {
+            seen.at(time);
+        }
+    }
+
+    fn of_container(
+        &mut self,
+        container: Option<u64>,
+        event: &Event<'_>,
+        record: &[u8],
+        out: &mut Vec<CleanSpan>,
+    ) {
+        let cgroup = container.and_then(|container| self.cgroups.get(&container));
+        let state = match cgroup.map(|cgroup| &cgroup.kind) {
+            Some(Kind::Container { state, .. }) => *state,
+            // Of nothing that is known: a chunk comes before its exec, an end after its connection.
+            Some(Kind::Class | Kind::Pod(_) | Kind::Inner(_)) | None => match event {
+                Event::Exec(_) => State::LeftOut(Loss::Unplaced),
+                Event::Chunk(_)
+                | Event::Exit(_)
+                | Event::Connection(_)
+                | Event::Head(_)
+                | Event::Frames(_)
+                | Event::End(_)
+                | Event::Closed(_)
+                | Event::CgroupMade(_)
+                | Event::CgroupGone(_) => State::Told,
+            },
+        };
+        match (state, container) {
+            (State::Undecided, Some(container)) => {
+                if self.hold.push(container, event, record, self.now).is_err() {
+                    self.pipeline.ledger_mut().lose(Loss::HoldFull, 1);
+                }
+            }
+            (State::LeftOut(why), _) => self.pipeline.ledger_mut().lose(why, 1),
+            (State::Told | State::Undecided, _) => self.pipeline.take(record, out),
+        }
+    }
+
+    /// A process of a traced container that ran before. `false` if its container is not decided yet.
+    pub fn taken_up(&mut self, exec: Exec<'_>) -> bool {
+        let Some(container) = self.container_at(exec.cgroup_id) else { return true };
+        self.processes.insert(exec.process, container);
+        let Some(Cgroup { kind: Kind::Container { state, .. }, .. }) = self.cgroups.get(&container)
+        else {
+            return true;
+        };
+        let state = *state;
+        if state == State::Told {
+            self.see(container, exec.time);
+            self.pipeline.exec(exec);
+        }
+        state != State::Undecided
+    }
+
+    /// A control group is there, in one that is known.
+    pub fn made(&mut self, made: &CgroupMade<'_>, out: &mut Vec<CleanSpan>) {
+        let (cgroup_id, name) = (made.cgroup_id, String::from_utf8_lossy(made.name));
+        if self.cgroups.get(&cgroup_id).is_some_and(|known| known.gone.is_none()) {
+            return;
+        }
+        let parent = self.cgroups.get(&made.parent_id).map(|parent| &parent.kind);
+        let kind = match (parent, Name::parse(&name)) {
+            (_, Name::Pod(uid)) => Kind::Pod(uid),
+            (Some(Kind::Pod(pod)), Name::Container(id)) => {
+                let (pod, seen, state) = (pod.clone(), Seen::default(), State::Undecided);
+                Kind::Container { pod, id, seen, state, scope: None }
+            }
+            (Some(Kind::Container { .. }), _) => Kind::Inner(made.parent_id),
+            (Some(Kind::Inner(container)), _) => Kind::Inner(*container),
+            (Some(Kind::Class | Kind::Pod(_)) | None, _) => Kind::Class,
+        };
+        let policy = made.policy;
+        let pod = match &kind {
+            Kind::Pod(uid) => {
+                self.pods.entry(uid.clone()).or_default().cgroup_id = Some(cgroup_id);
+                Some(uid.clone())
+            }
+            Kind::Container { pod, .. } => Some(pod.clone()),
+            Kind::Class => {
+                self.actions.push(Action::Policy(cgroup_id, Policy::WATCHED));
+                None
+            }
+            Kind::Inner(_) => None,
+        };
+        self.cgroups
+            .insert(cgroup_id, Cgroup { kind, policy, gone: None, closed: false, has_old: false });
+        if let Some(pod) = pod {
+            self.decide(&pod, out);
+        }
+    }
+
+    /// A control group that was there before the agent looked.
+    pub fn found(&mut self, found: &CgroupMade<'_>, out: &mut Vec<CleanSpan>) {
+        self.made(found, out);
+        if let Some(cgroup) = self.cgroups.get_mut(&found.cgroup_id) {
+            cgroup.has_old = true;
+            self.actions.push(Action::TakeUp);
+        }
+    }
+
+    fn gone(&mut self, cgroup_id: u64, time: BootNanos) {
+        if let Some(cgroup) = self.cgroups.get_mut(&cgroup_id) {
+            cgroup.gone = Some(time);
+        }
+    }
+
+    /// A pod of this node is there, or changed.
+    pub fn pod(&mut self, pod: Pod, out: &mut Vec<CleanSpan>) {
+        let uid = cgroup_uid(&pod);
+        let known = self.pods.entry(uid.clone()).or_default();
+        let is_new = known.pod.is_none();
+        known.pod = Some(pod);
+        known.deleted = None;
+        if is_new {
+            self.skip_old(&uid);
+        }
+        self.decide(&uid, out);
+    }
+
+    /// What ended long before the agent began was told by one before it, or is of no interest.
+    fn skip_old(&mut self, uid: &Uid) {
+        let since = self.config.clock.unix(BootNanos(self.config.began.0.saturating_sub(OLD)));
+        let Some(known) = self.pods.get_mut(uid) else { return };
+        let Some(pod) = &known.pod else { return };
+        let mut last = UnixNanos::default();
+        for instance in pod.status.containers().flat_map(ContainerStatus::instances) {
+            let finished = instance.ended.and_then(|ended| story::unix(ended.finished_at));
+            last = last.max(finished.unwrap_or(last));
+            if finished.is_some_and(|finished| finished < since) {
+                known.told.insert(instance.id);
+            }
+        }
+        known.pod_told = pod.status.is_over() && last < since;
+    }
+
+    pub fn pod_deleted(&mut self, pod: &Pod, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        let uid = cgroup_uid(pod);
+        let known = self.pods.entry(uid.clone()).or_default();
+        known.pod = Some(pod.clone());
+        known.deleted = Some(now);
+        self.decide(&uid, out);
+    }
+
+    pub fn namespace(&mut self, name: &str, namespace: Namespace, out: &mut Vec<CleanSpan>) {
+        let before = self.namespaces.insert(name.to_owned(), namespace.clone());
+        if before.as_ref() == Some(&namespace) {
+            return;
+        }
+        let in_it =
+            |known: &&Known| known.pod.as_ref().is_some_and(|pod| pod.meta.namespace == name);
+        let uids: Vec<Uid> = self
+            .pods
+            .iter()
+            .filter(|(_, known)| in_it(known))
+            .map(|(uid, _)| uid.clone())
+            .collect();
+        uids.iter().for_each(|uid| self.decide(uid, out));
+    }
+
+    /// Its pods are gone before it is.
+    pub fn namespace_deleted(&mut self, name: &str) {
+        self.namespaces.remove(name);
+    }
+}
+
+fn cgroup_uid(pod: &Pod) -> Uid {
+    pod.meta.annotations.get(STATIC).map_or_else(|| pod.meta.uid.clone(), |hash| Uid(hash.clone()))
+}

@@ -1,0 +1,67 @@
+//! What time alone brings: giving up, and forgetting.
+
+use abi::cgroup::Policy;
+
+use super::{
+    Node,
+    cgroup::{Cgroup, Kind, State},
+};
+use crate::{event::BootNanos, kube::name::Uid, loss::Loss, redact::CleanSpan};
+
+const SECOND: u64 = 1_000_000_000;
+/// How long records of a container wait for the API to say whose they are.
+const UNDECIDED: u64 = 120 * SECOND;
+/// How long what is gone is remembered: what is told of it may come later.
+const REMEMBERED: u64 = 120 * SECOND;
+/// How long the last records of a container may be under way when its control group is gone.
+const LATE: u64 = 2 * SECOND;
+
+impl Node {
+    /// Once a second: gives up what nobody explained, and forgets what is long gone.
+    pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        self.now = self.now.max(now);
+        for cgroup_id in self.hold.since(BootNanos(now.0.saturating_sub(UNDECIDED))) {
+            self.give_up(cgroup_id);
+        }
+        let is_past = |time: Option<BootNanos>, wait| {
+            time.is_some_and(|time| time.0.saturating_add(wait) < now.0)
+        };
+        let mut late: Vec<(u64, Option<Uid>)> = Vec::new();
+        for (cgroup_id, cgroup) in &mut self.cgroups {
+            if is_past(cgroup.gone, LATE) && cgroup.is_to_close() {
+                late.push((*cgroup_id, cgroup.pod().cloned()));
+            }
+        }
+        for (cgroup_id, pod) in late {
+            self.pipeline.close(cgroup_id, now, out);
+            self.processes.retain(|_, container| *container != cgroup_id);
+            pod.into_iter().for_each(|pod| self.tell(&pod, out));
+        }
+        let forgotten: Vec<u64> = self
+            .cgroups
+            .iter()
+            .filter(|(_, cgroup)| is_past(cgroup.gone, REMEMBERED))
+            .map(|(id, _)| *id)
+            .collect();
+        forgotten.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
+        self.cgroups.retain(|_, cgroup| !is_past(cgroup.gone, REMEMBERED));
+        let cgroups = &self.cgroups;
+        self.pods.retain(|_, known| {
+            let has_cgroup = known.cgroup_id.is_some_and(|id| cgroups.contains_key(&id));
+            let is_unknown = known.pod.is_none() && !has_cgroup;
+            !is_unknown && !is_past(known.deleted, REMEMBERED)
+        });
+    }
+
+    /// Nobody says whose this container is: that of a pod's sandbox, mostly.
+    fn give_up(&mut self, cgroup_id: u64) {
+        let held = self.hold.take(cgroup_id);
+        self.pipeline.ledger_mut().lose(Loss::Unplaced, held.len() as u64);
+        self.set_policy(cgroup_id, Policy::IGNORED);
+        if let Some(Cgroup { kind: Kind::Container { state, .. }, .. }) =
+            self.cgroups.get_mut(&cgroup_id)
+        {
+            *state = State::LeftOut(Loss::Unplaced);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A container -> what its spans are of, by the OpenTelemetry rules for Kubernetes
+//! (docs/non-normative/k8s-attributes.md of the semantic conventions).
+
+use std::collections::BTreeMap;
+
+use opentelemetry_semantic_conventions::attribute as key;
+
+use super::object::{ContainerStatus, Instance, Pod};
+use crate::span::{Attribute, Resource, Value};
+
+/// Annotations of pods that are attributes.
+const ANNOTATION: &str = "resource.opentelemetry.io/";
+const INSTANCE: &str = "app.kubernetes.io/instance";
+const NAME: &str = "app.kubernetes.io/name";
+const VERSION: &str = "app.kubernetes.io/version";
+
+/// Of a pod's own span, or of what is in one of its containers. `given` comes from the agent's
+/// configuration, and yields to what the pod says.
+pub(super) fn resource(
+    pod: &Pod,
+    container: Option<(&ContainerStatus, &Instance<'_>)>,
+    given: &[(String, String)],
+) -> Resource {
+    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    let mut put = |key: &str, value: &str| {
+        if !value.is_empty() {
+            all.insert(key.to_owned(), value.into());
+        }
+    };
+    for (key, value) in given {
+        put(key, value);
+    }
+    put("os.type", "linux");
+    put("telemetry.sdk.name", "lynceus");
+    put("telemetry.sdk.language", "rust");
+    put("telemetry.sdk.version", env!("CARGO_PKG_VERSION"));
+    put(key::K8S_NAMESPACE_NAME, &pod.meta.namespace);
+    put(key::K8S_POD_NAME, &pod.meta.name);
+    put(key::K8S_POD_UID, &pod.meta.uid.0);
+    put(key::K8S_NODE_NAME, &pod.spec.node_name);
+    let owners = owners(pod);
+    for (key, name) in &owners {
+        put(key, name);
+    }
+    let label = |name: &str| pod.meta.labels.get(name).map(String::as_str);
+    let container_name = container.map(|(status, _)| status.name.as_str());
+    let by_owner = owners.iter().find(|(key, _)| *key != key::K8S_REPLICASET_NAME);
+    let by_owner = by_owner.or_else(|| owners.first()).map(|(_, name)| name.as_str());
+    let named = label(INSTANCE).or_else(|| label(NAME)).or(by_owner);
+    put(key::SERVICE_NAME, named.unwrap_or(&pod.meta.name));
+    put(key::SERVICE_NAMESPACE, &pod.meta.namespace);
+    if let Some(version) = label(VERSION) {
+        put(key::SERVICE_VERSION, version);
+    }
+    if let Some(container_name) = container_name {
+        let instance = [&pod.meta.namespace, &pod.meta.name, container_name].join(".");
+        put(key::SERVICE_INSTANCE_ID, &instance);
+        put(key::K8S_CONTAINER_NAME, container_name);
+    }
+    if let Some((status, instance)) = container {
+        put(key::CONTAINER_ID, &instance.id.0);
+        let (image, tag) = image(&status.image);
+        put(key::CONTAINER_IMAGE_NAME, image);
+        all.insert(key::K8S_CONTAINER_RESTART_COUNT.to_owned(), instance.restarts.into());
+        if let Some(tag) = tag {
+            let tags = vec![tag.to_owned()];
+            all.insert(key::CONTAINER_IMAGE_TAGS.to_owned(), tags.into());
+            if label(VERSION).is_none() {
+                all.insert(key::SERVICE_VERSION.to_owned(), tag.into());
+            }
+        }
+    }
+    for (name, value) in &pod.meta.annotations {
+        if let Some(name) = name.strip_prefix(ANNOTATION).filter(|name| !name.is_empty()) {
+            all.insert(name.to_owned(), value.as_str().into());
+        }
+    }
+    let attributes = all.into_iter().map(|(key, value)| Attribute { key: key.into(), value });
+    Resource { attributes: attributes.collect() }
+}
+
+/// What controls the pod, and what controls that where its name tells.
+fn owners(pod: &Pod) -> Vec<(&'static str, String)> {
+    let Some(owner) = &pod.meta.owner else { return Vec::new() };
+    let name = owner.name.clone();
+    match owner.kind.as_str() {
+        "ReplicaSet" => {
+            let hash = pod.meta.labels.get("pod-template-hash");
+            let deployment = hash.and_then(|hash| name.strip_suffix(&format!("-{hash}")));
+            let deployment = deployment.map(|name| (key::K8S_DEPLOYMENT_NAME, name.to_owned()));
+            deployment.into_iter().chain([(key::K8S_REPLICASET_NAME, name)]).collect()
+        }
+        "StatefulSet" => vec![(key::K8S_STATEFULSET_NAME, name)],
+        "DaemonSet" => vec![(key::K8S_DAEMONSET_NAME, name)],
+        "Job" => {
+            // A CronJob's Jobs are named by their minute (pkg/controller/cronjob/utils.go).
+            let cron = name.rsplit_once('-').filter(|(_, minute)| {
+                minute.len() == 8 && minute.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            let cron = cron.map(|(cron, _)| (key::K8S_CRONJOB_NAME, cron.to_owned()));
+            cron.into_iter().chain([(key::K8S_JOB_NAME, name)]).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Name and tag of an image, without its digest.
+fn image(image: &str) -> (&str, Option<&str>) {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rsplit_once(':') {
+        // A colon before a slash is that of a registry's port.
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        Some(_) | None => (image, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{name::Uid, object::Owner},
+        *,
+    };
+
+    fn pod(owner: Option<(&str, &str)>, labels: &[(&str, &str)]) -> Pod {
+        let mut pod = Pod::default();
+        pod.meta.name = "web-7d4-x".to_owned();
+        pod.meta.namespace = "shop".to_owned();
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pod.meta.labels = labels.iter().map(owned).collect();
+        pod.meta.owner = owner.map(|(kind, name)| Owner {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            uid: Uid::default(),
+        });
+        pod
+    }
+
+    fn said(pod: &Pod, key: &str) -> Option<String> {
+        let found = resource(pod, None, &[]).attributes;
+        let found = found.into_iter().find(|attribute| attribute.key == key)?;
+        if let Value::Str(text) = found.value { Some(text) } else { None }
+    }
+
+    #[test]
+    fn a_service_is_named_by_the_first_that_is_there() {
+        let check = |pod: &Pod, expected: &str| {
+            assert_eq!(said(pod, "service.name").as_deref(), Some(expected));
+        };
+        check(&pod(None, &[]), "web-7d4-x");
+        check(&pod(Some(("ReplicaSet", "web-7d4")), &[("pod-template-hash", "7d4")]), "web");
+        check(&pod(Some(("ReplicaSet", "web-7d4")), &[]), "web-7d4");
+        check(&pod(Some(("Job", "nightly-29394720")), &[]), "nightly");
+        check(&pod(Some(("Job", "once")), &[]), "once");
+        let mut labelled = pod(Some(("Job", "once")), &[(NAME, "n"), (INSTANCE, "i")]);
+        check(&labelled, "i");
+        labelled.meta.annotations =
+            [("resource.opentelemetry.io/service.name".to_owned(), "a".to_owned())].into();
+        check(&labelled, "a");
+        assert_eq!(said(&labelled, "k8s.job.name").as_deref(), Some("once"));
+        assert_eq!(said(&labelled, "service.namespace").as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn images_have_names_and_tags() {
+        assert_eq!(
+            image("docker.io/library/nginx:1.27"),
+            ("docker.io/library/nginx", Some("1.27"))
+        );
+        assert_eq!(image("host:5000/x"), ("host:5000/x", None));
+        assert_eq!(image("x:1@sha256:ab"), ("x", Some("1")));
+    }
+}

@@ -1,0 +1,52 @@
+//! What the agent tells the pipeline of containers, beside their records.
+
+use std::sync::Arc;
+
+use super::Pipeline;
+use crate::{
+    clock::Clock, event::BootNanos, exchange::Exchanges, gather::Gather, kube::scope::Scope,
+    loss::Loss, redact::CleanSpan, span::Span,
+};
+
+impl Pipeline {
+    /// What runs in a control group is of this container.
+    pub fn scope(&mut self, scope: Arc<Scope>) {
+        self.correlator.scope(scope);
+    }
+
+    /// The container with this control group is gone, and so are its processes.
+    pub fn close(&mut self, cgroup_id: u64, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        for (placement, span) in self.assembler.close(cgroup_id, now) {
+            let left_out = self.correlator.left_out(&placement, false);
+            self.complete_unless(left_out, span, out);
+        }
+        self.correlator.close(cgroup_id);
+    }
+
+    /// Nothing of the container with this control group is to be told any more.
+    pub fn abandon(&mut self, cgroup_id: u64) {
+        for (_, span) in self.assembler.close(cgroup_id, BootNanos::default()) {
+            self.ledger.lose(Loss::NotSelected, u64::from(span.records));
+        }
+        self.correlator.close(cgroup_id);
+    }
+
+    /// The time of day was set, or crept away from the time since boot.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.assembler.set_clock(clock);
+    }
+
+    /// Nothing comes any more, and somebody else goes on with what is not over: it is not told.
+    pub fn leave(&mut self) {
+        let held = self.held();
+        self.gather = Gather::default();
+        self.exchanges = Exchanges::default();
+        self.assembler.leave();
+        self.ledger.lose(Loss::HandedOver, held);
+    }
+
+    /// A span that comes of no record.
+    pub fn tell(&mut self, span: Span, out: &mut Vec<CleanSpan>) {
+        self.complete(span, out);
+    }
+}

@@ -1,0 +1,261 @@
+//! Processes that are traced because of their control group, on the programs themselves: what the agent
+//! makes of their records is tested on a cluster.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use abi::cgroup::Policy;
+use agent::{
+    decode::decode,
+    event::{Event, TaskId},
+    host::{
+        load::{Attach, ByCgroup, Options, ProbeLog, Probes},
+        ring::Ring,
+    },
+};
+use agent_tests::need::trial;
+use anyhow::{Context as _, ensure};
+use libtest_mimic::Trial;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use tempfile::TempDir;
+
+use crate::peer;
+
+/// How long a record may take.
+const POLL: Duration = Duration::from_millis(20);
+const POLLS: u32 = 500;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("cgroups_are_traced_from_the_first_exec", &[], traced_from_the_first_exec),
+        trial("cgroups_take_up_what_runs", &[], take_up_what_runs),
+        trial("cgroups_have_a_limit_of_execs", &[], limit_of_execs),
+    ]
+}
+
+/// A control group for one test, in a hierarchy that is mounted for it.
+struct Group {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl Group {
+    fn make() -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        mount(None::<&str>, folder.path(), Some("cgroup2"), MsFlags::empty(), None::<&str>)
+            .context("mounting cgroup2")?;
+        // Tests run at the same time, in one process.
+        let own = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = folder.path().join(format!("lynceus{own}"));
+        let group = Self { folder, path };
+        fs::create_dir(&group.path).context("making a control group")?;
+        Ok(group)
+    }
+
+    fn within(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path.join(name);
+        fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                fs::remove_dir(entry.path()).unwrap_or_default();
+            }
+        }
+        fs::remove_dir(&self.path).unwrap_or_default();
+        umount2(self.folder.path(), MntFlags::MNT_DETACH).unwrap_or_default();
+    }
+}
+
+fn id(path: &Path) -> anyhow::Result<u64> {
+    Ok(fs::metadata(path)?.ino())
+}
+
+/// What happened, as a test looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Happened {
+    Made(u64, u64, String),
+    Gone(u64),
+    Exec(u64, TaskId, TaskId),
+    /// The process, its owner, its exit code.
+    Exit(TaskId, TaskId, u32),
+}
+
+struct Traced {
+    probes: Probes,
+    ring: Ring,
+    happened: Vec<Happened>,
+}
+
+impl Traced {
+    /// All that is made in this control group is undecided.
+    fn watch(group: &Group, execs_per_second: u32) -> anyhow::Result<Self> {
+        let mut probes = Probes::load(Options {
+            ring_bytes: 1 << 20,
+            max_tasks: 1024,
+            requests_per_second: 0,
+            cgroups: Some(ByCgroup { hierarchy_id: 0, subsystem: 0, execs_per_second }),
+            log: ProbeLog::Off,
+        })?;
+        probes.attach(Attach::Auto)?;
+        probes.attach_cgroups()?;
+        ensure!(probes.set_policy(id(&group.path)?, Policy::WATCHED)?, "no room");
+        let ring = Ring::new(probes.take_ring()?);
+        Ok(Self { probes, ring, happened: Vec::new() })
+    }
+
+    /// Reads until this happened.
+    fn until(&mut self, is_it: impl Fn(&Happened) -> bool) -> anyhow::Result<Happened> {
+        for _ in 0..POLLS {
+            self.read()?;
+            if let Some(found) = self.happened.iter().find(|one| is_it(one)) {
+                return Ok(found.clone());
+            }
+            self.ring.wait(POLL);
+        }
+        anyhow::bail!("it did not happen: {:?}", self.happened)
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        let happened = &mut self.happened;
+        let mut wrong = None;
+        self.ring.drain(|record| match decode(record) {
+            Ok(Event::CgroupMade(made)) => happened.push(Happened::Made(
+                made.cgroup_id,
+                made.parent_id,
+                String::from_utf8_lossy(made.name).into_owned(),
+            )),
+            Ok(Event::CgroupGone(gone)) => happened.push(Happened::Gone(gone.cgroup_id)),
+            Ok(Event::Exec(exec)) => {
+                happened.push(Happened::Exec(exec.cgroup_id, exec.process, exec.parent));
+            }
+            Ok(Event::Exit(exit)) => {
+                let code = exit.wait_status.shell_code();
+                happened.push(Happened::Exit(exit.process, exit.owner, code));
+            }
+            Ok(_) => {}
+            Err(error) => wrong = Some(error),
+        });
+        wrong.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The end of the process with this id.
+    fn exit(&mut self, pid: u32) -> anyhow::Result<Happened> {
+        self.until(|one| matches!(one, Happened::Exit(process, ..) if process.pid == pid))
+    }
+}
+
+/// A process that was moved into a control group, and executes something when told to.
+struct Waits(Child);
+
+impl Waits {
+    fn within(group: &Path, command: &[&str]) -> anyhow::Result<Self> {
+        let line = peer::command("after-input", command);
+        let (program, arguments) = line.split_first().context("no program")?;
+        let child = Command::new(program).args(arguments).stdin(Stdio::piped()).spawn()?;
+        fs::write(group.join("cgroup.procs"), child.id().to_string()).context("moving")?;
+        Ok(Self(child))
+    }
+
+    fn go(&mut self) -> anyhow::Result<u32> {
+        self.0.stdin.take().context("no input")?.write_all(b"\n")?;
+        self.0.wait()?;
+        Ok(self.0.id())
+    }
+}
+
+fn traced_from_the_first_exec() -> anyhow::Result<()> {
+    let group = Group::make()?;
+    let mut traced = Traced::watch(&group, 0)?;
+    let pod = group.within("pod")?;
+    let pod_id = id(&pod)?;
+    let made = Happened::Made(pod_id, id(&group.path)?, "pod".to_owned());
+    traced.until(|one| *one == made)?;
+    let exits = peer::command("exit", &["3"]);
+    let exits: Vec<&str> = exits.iter().map(String::as_str).collect();
+    let pid = Waits::within(&pod, &exits)?.go()?;
+    let Happened::Exit(process, owner, 3) = traced.exit(pid)? else {
+        anyhow::bail!("another end: {:?}", traced.happened)
+    };
+    ensure!(owner == process, "{:?}", traced.happened);
+    ensure!(traced.happened.contains(&Happened::Exec(pod_id, process, TaskId::ROOT)));
+
+    // What is not wanted has no record.
+    traced.probes.set_policy(pod_id, Policy::IGNORED)?;
+    let ignored = Waits::within(&pod, &exits)?.go()?;
+    // Nor has what is in no known control group.
+    let outside = Waits::within(group.folder.path(), &exits)?.go()?;
+    fs::remove_dir(&pod)?;
+    traced.until(|one| *one == Happened::Gone(pod_id))?;
+    let is_of = |one: &&Happened| match one {
+        Happened::Exec(_, process, _) | Happened::Exit(process, ..) => {
+            [ignored, outside].contains(&process.pid)
+        }
+        Happened::Made(..) | Happened::Gone(_) => false,
+    };
+    ensure!(traced.happened.iter().find(is_of).is_none(), "{:?}", traced.happened);
+    let counts = traced.probes.counts()?;
+    ensure!(counts.seen == counts.emitted, "{counts:?}");
+    Ok(())
+}
+
+fn take_up_what_runs() -> anyhow::Result<()> {
+    let group = Group::make()?;
+    let pod = group.within("pod")?;
+    let exits = peer::command("exit", &["4"]);
+    let exits: Vec<&str> = exits.iter().map(String::as_str).collect();
+    let mut runs = Waits::within(&pod, &exits)?;
+    let mut disowned = Waits::within(&pod, &exits)?;
+    let mut traced = Traced::watch(&group, 0)?;
+    traced.probes.set_policy(id(&pod)?, Policy::TRACED)?;
+    let taken = traced.probes.take_up()?;
+    let pids: HashSet<u32> = taken.iter().map(|task| task.process.pid).collect();
+    ensure!(pids == HashSet::from([runs.0.id(), disowned.0.id()]), "{taken:?}");
+    ensure!(taken.iter().all(|task| task.owner == task.process), "{taken:?}");
+    let first = runs.go()?;
+    let Happened::Exit(process, owner, 4) = traced.exit(first)? else {
+        anyhow::bail!("another end: {:?}", traced.happened)
+    };
+    ensure!(owner == process && taken.iter().any(|task| task.process == process), "{taken:?}");
+
+    traced.probes.set_policy(id(&pod)?, Policy::IGNORED)?;
+    traced.probes.disown(&HashSet::from([id(&pod)?]))?;
+    let second = disowned.go()?;
+    fs::remove_dir(&pod)?;
+    let gone = id(&pod).err().map(|_| ());
+    ensure!(gone.is_some());
+    traced.until(|one| matches!(one, Happened::Gone(_)))?;
+    let told = |one: &Happened| matches!(one, Happened::Exit(one, ..) if one.pid == second);
+    ensure!(!traced.happened.iter().any(told), "{:?}", traced.happened);
+    Ok(())
+}
+
+/// Two in a second: of the others nothing is told.
+fn limit_of_execs() -> anyhow::Result<()> {
+    let group = Group::make()?;
+    let mut traced = Traced::watch(&group, 2)?;
+    let pod = group.within("pod")?;
+    let exits = peer::command("exit", &["0"]);
+    let exits: Vec<&str> = exits.iter().map(String::as_str).collect();
+    let mut all =
+        (0..20).map(|_| Waits::within(&pod, &exits)).collect::<anyhow::Result<Vec<_>>>()?;
+    all.iter_mut().try_for_each(|one| one.go().map(drop))?;
+    fs::remove_dir(&pod)?;
+    traced.until(|one| matches!(one, Happened::Gone(_)))?;
+    let of = |is_it: fn(&Happened) -> bool| traced.happened.iter().filter(|one| is_it(one)).count();
+    let (execs, exits) =
+        (of(|one| matches!(one, Happened::Exec(..))), of(|one| matches!(one, Happened::Exit(..))));
+    ensure!(execs == exits && (2..20).contains(&execs), "{execs} execs, {exits} exits");
+    Ok(())
+}
