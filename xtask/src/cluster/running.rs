@@ -1,5 +1,6 @@
 //! A cluster that runs: what tests and commands do with it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -148,10 +149,16 @@ impl Cluster {
         cgroups::unified()
     }
 
+    /// A program that asks the API server, as the cluster's administrator.
+    pub(super) fn command(&self, program: &OsStr) -> Result<Command> {
+        let mut command = self.node().inside(program)?;
+        command.arg("--kubeconfig").arg(self.place.kubeconfig("admin"));
+        Ok(command)
+    }
+
     pub(super) fn kubectl_command(&self) -> Result<Command> {
         let program = self.programs.kubernetes.join("kubectl");
-        let mut kubectl = self.node().inside(program.as_os_str())?;
-        kubectl.arg("--kubeconfig").arg(self.place.kubeconfig("admin"));
+        let mut kubectl = self.command(program.as_os_str())?;
         // Its cache of what the server knows would be in the home directory.
         kubectl.arg("--cache-dir").arg(self.place.run().join("kubectl"));
         Ok(kubectl)

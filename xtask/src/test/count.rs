@@ -55,6 +55,22 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Reads the last line of the form in which counts are shown, and the names of what failed.
+    pub(crate) fn summary(output: &str) -> Self {
+        let number = |text: &str, word: &str| text.trim().strip_suffix(word)?.trim().parse().ok();
+        let counts = |line: &str| {
+            let mut parts = line.split(',');
+            let passed = number(parts.next()?, "passed")?;
+            let failed = number(parts.next()?, "failed")?;
+            Some(Self::of(passed, failed, number(parts.next()?, "skipped")?))
+        };
+        let failures = output.lines().filter_map(|line| line.strip_prefix("FAIL "));
+        let failures = failures.map(str::to_owned).collect();
+        Self { failures, ..output.lines().rev().find_map(counts).unwrap_or_default() }
+    }
+}
+
 impl Add for Counts {
     type Output = Self;
 
@@ -167,6 +183,14 @@ mod tests {
 
     fn check(output: &str, passed: u32, failed: u32, skipped: u32) {
         assert_eq!(Counts::read(output), Counts::of(passed, failed, skipped), "{output}");
+    }
+
+    #[test]
+    fn a_summary_is_read_as_it_is_shown() {
+        let shown = "FAIL a_job (3 s)\n2 passed, 1 failed, 0 skipped\nbye\n";
+        let failures = vec!["a_job (3 s)".to_owned()];
+        assert_eq!(Counts::summary(shown), Counts { failures, ..Counts::of(2, 1, 0) });
+        assert_eq!(Counts::summary("nothing"), Counts::default());
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::ffi::OsStr;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::count::{self, Counts};
 use crate::executable::{self, Linking};
 use crate::missing::Missing;
 use crate::privilege::{Privilege, WITHOUT_ROOT};
-use crate::setup;
+use crate::setup::{self, Part};
 use crate::{command, ebpf, paths, say, tidy};
 
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -79,6 +79,42 @@ pub(super) fn kernel(rest: &[String]) -> Result<Counts> {
 pub(super) fn collector(rest: &[String]) -> Result<Counts> {
     let collector = setup::collector()?;
     as_root("collector", &[("LYNCEUS_COLLECTOR", collector.as_os_str())], rest)
+}
+
+/// The core of `cargo xtask cluster test`. Where no cluster can be started it is said why, and not run.
+pub(super) fn cluster() -> Result<Counts> {
+    if Privilege::find() == Privilege::None {
+        bail!(Missing::new(WITHOUT_ROOT));
+    }
+    setup::ensure(Part::Cluster)?;
+    setup::ensure(Part::Collector)?;
+    setup::ensure(Part::Charts)?;
+    let ourselves = std::env::current_exe().context("finding this program")?;
+    let run = |arguments: &[&str], log: &str| {
+        let mut cluster = Command::new(&ourselves);
+        cluster.arg("cluster").args(arguments).current_dir(paths::repository());
+        say::step(&format!("cluster {}", arguments.join(" ")), || {
+            command::logged(&mut cluster, log, LIMIT)
+        })
+    };
+    let up = run(&["up"], "cluster-up")?;
+    if !up.status.success() {
+        let why = up.output()?;
+        let why = why.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+        bail!(Missing::new(format!("a machine that can run a cluster: {}", why.trim())));
+    }
+    let ended = run(&["test", "--core"], "cluster-test");
+    run(&["down"], "cluster-down")?;
+    let ended = ended?;
+    let output = ended.output()?;
+    let counts = Counts::summary(&output);
+    if !ended.status.success() {
+        say::block(&command::tail(&ended.log)?);
+        if counts.failed == 0 {
+            bail!("the tests on a cluster failed ({}) before any test did", ended.status);
+        }
+    }
+    Ok(counts)
 }
 
 /// Runs a test program of `agent-tests` with the release binary in `LYNCEUS_BIN`.

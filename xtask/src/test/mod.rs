@@ -22,7 +22,7 @@ mod levels;
 /// its host part, as on a laptop without kernel tooling. unit: everything else that needs no
 /// kernel. chart: what Helm and Kustomize make of deploy/, and what they refuse. kernel: real
 /// programs on this kernel, as root or through sudo. collector: spans that arrive in a real
-/// OpenTelemetry Collector. vm: the kernel tests on other kernels in QEMU. deny: licences, sources
+/// OpenTelemetry Collector. cluster: the agent on a real Kubernetes. vm: the kernel tests on other kernels in QEMU. deny: licences, sources
 /// and advisories of the dependencies.
 ///
 /// A level that fails does not stop the next. A level that this machine cannot run (no root, no
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "LEVEL", value_enum)]
     only: Vec<Level>,
 
-    /// Without deny, collector and vm: what to run before a commit.
+    /// Without deny, collector, cluster and vm: what to run before a commit.
     #[arg(long)]
     fast: bool,
 
@@ -56,6 +56,7 @@ enum Level {
     Chart,
     Kernel,
     Collector,
+    Cluster,
     Vm,
     Deny,
 }
@@ -73,12 +74,13 @@ impl Level {
             Self::Chart => "chart",
             Self::Kernel => "kernel",
             Self::Collector => "collector",
+            Self::Cluster => "cluster",
             Self::Vm => "vm",
         }
     }
 
     fn is_slow(self) -> bool {
-        matches!(self, Self::Deny | Self::Collector | Self::Vm)
+        matches!(self, Self::Deny | Self::Collector | Self::Cluster | Self::Vm)
     }
 
     /// Whether the kernel object is part of what the level builds. It is then built first, so that
@@ -99,6 +101,7 @@ impl Level {
             Self::Chart => chart::run(),
             Self::Kernel => levels::kernel(rest),
             Self::Collector => levels::collector(rest),
+            Self::Cluster => levels::cluster(),
             Self::Vm => crate::vm::kernel_tests(&setup::SERIES, rest),
         }
     }
@@ -181,6 +184,7 @@ fn set_up_ahead(levels: &[Level]) {
     ahead(Level::Kernel, Part::Programs);
     ahead(Level::Vm, Part::Vm);
     ahead(Level::Collector, Part::Collector);
+    ahead(Level::Cluster, Part::Cluster);
     if levels.contains(&Level::Deny)
         && let Err(error) = setup::DENY.ensure()
     {

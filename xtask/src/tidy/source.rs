@@ -9,11 +9,13 @@ type Exception = (&'static str, &'static str);
 
 const LONGER: [Exception; 0] = [];
 
-const WITH_UNSAFE: [Exception; 21] = [
+const WITH_UNSAFE: [Exception; 23] = [
     ("agent-ebpf/src/admit.rs", "asks the kernel about the current task"),
     ("agent-ebpf/src/buffer.rs", "reads where the buffers of the current process lie"),
     ("agent-ebpf/src/connection.rs", "map values are raw pointers"),
+    ("agent-ebpf/src/cgroup.rs", "map values are raw pointers"),
     ("agent-ebpf/src/copies.rs", "map values are raw pointers"),
+    ("agent-ebpf/src/take_up.rs", "an iterator's context is a raw pointer"),
     ("agent-ebpf/src/kernel.rs", "callbacks of helpers take raw pointers"),
     ("agent-ebpf/src/kprobe.rs", "map values are raw pointers"),
     ("agent-ebpf/src/place.rs", "map values are raw pointers"),

@@ -12,6 +12,9 @@ use crate::clock::Stopwatch;
 use crate::test::count::Counts;
 use crate::{image, say};
 
+mod agent;
+mod collected;
+mod daemon;
 mod left_behind;
 mod pod;
 mod smoke;
@@ -27,6 +30,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
 
+    /// Only the few that `cargo xtask test` runs.
+    #[arg(long)]
+    core: bool,
+
     /// Only tests whose name has this in it.
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -37,7 +44,7 @@ type Test = (&'static str, fn(&Cluster) -> Result<()>);
 
 /// What runs, in this order.
 fn tests() -> impl Iterator<Item = Test> {
-    smoke::TESTS.into_iter()
+    agent::TESTS.into_iter().chain(smoke::TESTS)
 }
 
 /// Builds what the tests need and root is not needed for; the answer is the image's archive.
@@ -58,7 +65,8 @@ pub(super) fn run(
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
     let is_wanted = |name: &str| arguments.name.as_ref().is_none_or(|part| name.contains(part));
-    let wanted: Vec<Test> = tests().filter(|(name, _)| is_wanted(name)).collect();
+    let is_core = |name: &str| !arguments.core || agent::CORE.contains(&name);
+    let wanted: Vec<Test> = tests().filter(|(name, _)| is_wanted(name) && is_core(name)).collect();
     ensure!(!wanted.is_empty(), "no test has such a name");
     let before = left_behind::Machine::look()?;
     let cluster = Cluster::up(directory)?;

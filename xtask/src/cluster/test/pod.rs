@@ -60,13 +60,13 @@ impl<'cluster> Pod<'cluster> {
     }
 
     pub(super) fn delete(&self) -> Result<()> {
-        delete(self.cluster, &format!("pod/{}", self.name))
+        delete(self.cluster, "--namespace=default", &format!("pod/{}", self.name))
     }
 }
 
-/// Removes a thing, if it is there, and waits until it is gone.
-pub(super) fn delete(cluster: &Cluster, what: &str) -> Result<()> {
-    let how = ["delete", "--ignore-not-found", "--wait=true", "--timeout=180s", what];
+/// Removes a thing of a namespace, if it is there, and waits until it is gone.
+pub(super) fn delete(cluster: &Cluster, namespace: &str, what: &str) -> Result<()> {
+    let how = ["delete", "--ignore-not-found", "--wait=true", "--timeout=180s", namespace, what];
     cluster.kubectl(&how).map(drop)
 }
 

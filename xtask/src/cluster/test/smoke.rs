@@ -90,8 +90,8 @@ fn a_service_is_reached_by_its_address(cluster: &Cluster) -> Result<()> {
     let names = ended.logs.lines().filter(|name| name.starts_with("web-")).count();
     ensure!(ended.phase == "Succeeded" && names == 2, "both pods were to answer: {ended:?}");
     pod.delete()?;
-    delete(cluster, "deployment/web")?;
-    delete(cluster, "service/web")
+    delete(cluster, "--namespace=default", "deployment/web")?;
+    delete(cluster, "--namespace=default", "service/web")
 }
 
 /// As the agent has to: from the pods' directories in the unified hierarchy to their processes, by the

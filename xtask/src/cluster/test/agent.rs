@@ -1,0 +1,303 @@
+//! The agent as a DaemonSet: pods of a namespace that is labelled are traced, others are not.
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use super::collected::{Collected, NO_PARENT};
+use super::daemon;
+use super::pod::delete;
+use super::{Test, until};
+use crate::cluster::images::BUSYBOX;
+use crate::cluster::running::Cluster;
+
+/// In this order.
+pub(super) const TESTS: [Test; 7] = [
+    ("a_job_is_a_trace", a_job_is_a_trace),
+    ("nothing_is_told_of_other_namespaces", nothing_is_told_of_other_namespaces),
+    ("requests_to_a_service_are_traces", requests_to_a_service_are_traces),
+    ("a_shell_in_a_container_is_a_trace", a_shell_in_a_container_is_a_trace),
+    ("how_containers_end_is_told", how_containers_end_is_told),
+    ("a_label_counts_while_pods_run", a_label_counts_while_pods_run),
+    ("a_restart_of_the_agent_is_hardly_seen", a_restart_of_the_agent_is_hardly_seen),
+];
+
+/// What `cargo xtask test` runs.
+pub(super) const CORE: [&str; 3] = [
+    "a_job_is_a_trace",
+    "nothing_is_told_of_other_namespaces",
+    "a_restart_of_the_agent_is_hardly_seen",
+];
+
+const TRACED: &str = "traced";
+const PLAIN: &str = "plain";
+const LATER: &str = "later";
+const PODS_OF_WEB: [&str; 6] = [
+    "get",
+    "pods",
+    "--namespace=traced",
+    "--selector=app=web",
+    "--output=name",
+    "--ignore-not-found",
+];
+
+/// The agent runs, and the namespaces are there.
+fn prepared(cluster: &Cluster) -> Result<()> {
+    daemon::ensure(cluster)?;
+    namespace(cluster, TRACED, &json!({ daemon::TRACE: "enabled" }))?;
+    namespace(cluster, PLAIN, &json!({}))
+}
+
+fn namespace(cluster: &Cluster, name: &str, labels: &Value) -> Result<()> {
+    let metadata = json!({ "name": name, "labels": labels });
+    let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+    cluster.apply(&manifest.to_string()).map(drop)
+}
+
+fn container(name: &str, script: &str) -> Value {
+    json!({
+        "name": name,
+        "image": BUSYBOX,
+        "imagePullPolicy": "Never",
+        "command": ["sh", "-c", script],
+    })
+}
+
+/// A Job of one pod that is not tried again.
+fn job(namespace: &str, name: &str, pod: &Value) -> Value {
+    let mut spec = json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 0 });
+    if let (Some(members), Some(more)) = (spec.as_object_mut(), pod.as_object()) {
+        members.extend(more.clone());
+    }
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "backoffLimit": 0, "template": { "spec": spec } },
+    })
+}
+
+fn run(cluster: &Cluster, job: &Value) -> Result<()> {
+    let metadata = &job["metadata"];
+    let name = format!("job/{}", metadata["name"].as_str().unwrap_or_default());
+    let namespace = metadata["namespace"].as_str().unwrap_or_default().to_owned();
+    delete(cluster, &format!("--namespace={namespace}"), &name)?;
+    cluster.apply(&job.to_string()).map(drop)
+}
+
+/// Waits until a pod has a span with this name, and gives all that it has.
+fn collected(cluster: &Cluster, name: &str, pod: &str) -> Result<Collected> {
+    collected_of(cluster, name, pod, "k8s.pod.name", pod)
+}
+
+/// As [`collected`], but the span has this attribute.
+fn collected_of(
+    cluster: &Cluster,
+    name: &str,
+    pod: &str,
+    key: &str,
+    value: &str,
+) -> Result<Collected> {
+    let of_pod = || Ok(Collected::read(cluster)?.with("k8s.pod.name", pod));
+    let ask = || Ok(of_pod()?.with(key, value).tree());
+    let is_there =
+        |tree: &str| tree.lines().any(|line| line.trim().trim_start_matches(NO_PARENT) == name);
+    until(&format!("a span {name} of {pod} with {key} {value}"), ask, is_there)?;
+    of_pod()
+}
+
+/// Waits until all parents of a pod's spans are there, and gives them all.
+fn until_whole(cluster: &Cluster, pod: &str) -> Result<Collected> {
+    let ask = || match Collected::read(cluster)?.with("k8s.pod.name", pod).is_whole() {
+        Ok(()) => Ok(String::new()),
+        Err(error) => Ok(format!("{error:#}")),
+    };
+    until(&format!("all parents of {pod}"), ask, str::is_empty)?;
+    Ok(Collected::read(cluster)?.with("k8s.pod.name", pod))
+}
+
+/// Of a pod of a Job: its name, for those are drawn.
+fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Result<String> {
+    let path = "--output=jsonpath={.items[0].metadata.name}";
+    let ask = ["get", "pods", "--namespace", namespace, "--selector", selector, path];
+    until("a pod is made", || cluster.kubectl(&ask), |name| !name.is_empty())
+}
+
+/// An init container of milliseconds, a container with children, and the same in a namespace that nobody
+/// labelled.
+fn a_job_is_a_trace(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    let mut quick = container("init", "");
+    quick["command"] = json!(["true"]);
+    let script = "sleep 0.1; for each in 1 2; do env true; done; exit 3";
+    let spec = json!({ "initContainers": [quick], "containers": [container("main", script)] });
+    for namespace in [PLAIN, TRACED] {
+        run(cluster, &job(namespace, "one", &spec))?;
+    }
+    let pod = pod_of(cluster, TRACED, "job-name=one")?;
+    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
+    spans.is_whole()?;
+    let expected = format!(
+        "pod {pod}\n  container init\n    true\n  container main\n    sh\n      sleep\n      \
+         true\n      true\n"
+    );
+    ensure!(spans.tree() == expected, "{}", spans.tree());
+    let (main, shell) = (spans.one("container main")?, spans.one("sh")?);
+    ensure!(main.start <= shell.start && shell.end <= main.end, "{main:?} {shell:?}");
+    for (key, value) in [
+        ("lynceus.container.exit_code", "3"),
+        ("error.type", "3"),
+        ("k8s.container.name", "main"),
+        ("k8s.job.name", "one"),
+        ("k8s.node.name", "node1"),
+        ("service.name", "one"),
+        ("service.namespace", TRACED),
+    ] {
+        ensure!(main.get(key) == value, "{key} is {:?} of {main:?}", main.get(key));
+    }
+    ensure!(shell.get("process.exit.code") == "3", "{shell:?}");
+    ensure!(shell.get("container.id").len() == 64, "{shell:?}");
+    ensure!(spans.one("true").is_err() && spans.one("container init")?.end > 0, "{spans:?}");
+    Ok(())
+}
+
+fn nothing_is_told_of_other_namespaces(cluster: &Cluster) -> Result<()> {
+    let path = "--output=jsonpath={.status.failed}";
+    let ask = ["get", "job", "one", "--namespace", PLAIN, path];
+    until("the Job that is not traced ended", || cluster.kubectl(&ask), |failed| failed == "1")?;
+    let told = Collected::read(cluster)?.of(PLAIN);
+    ensure!(told.0.is_empty(), "{}", told.tree());
+    ensure!(Collected::read(cluster)?.of("kube-system").0.is_empty(), "of kube-system");
+    Ok(())
+}
+
+/// A container that serves and one that asks it over localhost, in a pod that never ends.
+fn requests_to_a_service_are_traces(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    let serve = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 8080 -h /www";
+    let ask = "until wget -q -O - http://localhost:8080/; do sleep 0.1; done; sleep 3600";
+    let labels = json!({ "app": "web" });
+    let manifest = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "web", "namespace": TRACED },
+        "spec": {
+            "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": {
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [container("web", serve), container("client", ask)],
+                },
+            },
+        },
+    });
+    delete(cluster, &format!("--namespace={TRACED}"), "deployment/web")?;
+    until("no pod of it is left", || cluster.kubectl(&PODS_OF_WEB), str::is_empty)?;
+    cluster.apply(&manifest.to_string())?;
+    let pod = pod_of(cluster, TRACED, "app=web")?;
+    collected_of(cluster, "GET", &pod, "k8s.container.name", "web")?;
+    let spans = until_whole(cluster, &pod)?;
+    let served = spans.with("k8s.container.name", "web");
+    let served = served.one("GET")?;
+    let asked = spans.above(served)?;
+    let program = spans.above(asked)?;
+    ensure!(program.name == "wget" && program.parent.is_empty(), "{}", spans.tree());
+    ensure!(served.get("http.response.status_code") == "200", "{served:?}");
+    ensure!(asked.get("k8s.container.name") == "client", "{asked:?}");
+    ensure!(served.get("service.name") == "web" && served.get("k8s.deployment.name") == "web");
+    ensure!(spans.one(&format!("pod {pod}")).is_err(), "a service has a pod's span");
+    Ok(())
+}
+
+fn a_shell_in_a_container_is_a_trace(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    let pod = pod_of(cluster, TRACED, "app=web")?;
+    let command = ["sh", "-c", "sleep 0.01; env uname; true"];
+    let exec = ["exec", "--namespace", TRACED, &pod, "--container=web", "--"];
+    cluster.kubectl(&[&exec[..], &command].concat())?;
+    let spans = collected(cluster, "uname", &pod)?;
+    let spans = spans.with("k8s.container.name", "web");
+    let (name, shell) = (spans.one("uname")?, spans.one("sh")?);
+    ensure!(name.parent == shell.id && shell.parent.is_empty(), "{}", spans.tree());
+    delete(cluster, &format!("--namespace={TRACED}"), "deployment/web")
+}
+
+/// One that is restarted, one that needs too much memory.
+fn how_containers_end_is_told(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    let script = "tail /dev/zero";
+    let mut hungry = container("hungry", script);
+    hungry["resources"] = json!({ "limits": { "memory": "24Mi" } });
+    run(cluster, &job(TRACED, "hungry", &json!({ "containers": [hungry] })))?;
+    let crash =
+        json!({ "containers": [container("crash", "exit 7")], "restartPolicy": "OnFailure" });
+    let mut crash = job(TRACED, "crash", &crash);
+    crash["spec"]["backoffLimit"] = json!(1);
+    run(cluster, &crash)?;
+    // It is removed when it failed for good.
+    let crashed = pod_of(cluster, TRACED, "job-name=crash")?;
+    let pod = pod_of(cluster, TRACED, "job-name=hungry")?;
+    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
+    spans.is_whole()?;
+    let container = spans.one("container hungry")?;
+    ensure!(container.get("k8s.container.status.reason") == "OOMKilled", "{container:?}");
+    ensure!(container.get("error.type") == "OOMKilled", "{container:?}");
+    ensure!(spans.one("tail")?.get("error.type") == "OOMKilled", "{:?}", spans.one("tail"));
+    let spans = collected(cluster, &format!("pod {crashed}"), &crashed)?;
+    spans.is_whole()?;
+    let runs = spans.with("lynceus.container.exit_code", "7");
+    let restarts: Vec<&str> =
+        runs.0.iter().map(|run| run.get("k8s.container.restart_count")).collect();
+    ensure!(restarts == ["0", "1"], "{restarts:?}: {}", spans.tree());
+    Ok(())
+}
+
+/// Of a process that ran before, and of what comes after; and nothing more when it is taken back.
+fn a_label_counts_while_pods_run(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    namespace(cluster, LATER, &json!({}))?;
+    let script = "env true; until [ -e /tmp/go ]; do sleep 0.1; done; env uname; sleep 3600";
+    run(cluster, &job(LATER, "waits", &json!({ "containers": [container("main", script)] })))?;
+    let pod = pod_of(cluster, LATER, "job-name=waits")?;
+    let of_pod = format!("pod/{pod}");
+    let wait = ["wait", "--namespace", LATER, "--for=condition=Ready", "--timeout=180s", &of_pod];
+    cluster.kubectl(&wait)?;
+    let label = |value: &str| {
+        let said = format!("{}={value}", daemon::TRACE);
+        cluster.kubectl(&["label", "--overwrite", "namespace", LATER, &said])
+    };
+    label("enabled")?;
+    // The shell sleeps again and again: one that is told shows that the label counts.
+    collected(cluster, "sleep", &pod)?;
+    cluster.kubectl(&["exec", "--namespace", LATER, &pod, "--", "touch", "/tmp/go"])?;
+    let spans = collected(cluster, "uname", &pod)?;
+    ensure!(spans.one("true").is_err(), "what was before is told: {}", spans.tree());
+    let sleep = spans.0.iter().find(|span| span.name == "sleep").context("no sleep")?;
+    ensure!(sleep.trace == spans.one("uname")?.trace, "{}", spans.tree());
+    label("disabled")?;
+    cluster.kubectl(&["delete", "job", "--namespace", LATER, "waits"])?;
+    delete(cluster, "--wait=true", &format!("namespace/{LATER}"))?;
+    ensure!(Collected::read(cluster)?.with("k8s.pod.name", &pod).one("sh").is_err(), "told");
+    Ok(())
+}
+
+/// A pod that runs while the agent is replaced has one trace, with what ran then in it.
+fn a_restart_of_the_agent_is_hardly_seen(cluster: &Cluster) -> Result<()> {
+    prepared(cluster)?;
+    let script = "until [ -e /tmp/go ]; do sleep 0.05; done; env uname; exit 0";
+    run(cluster, &job(TRACED, "long", &json!({ "containers": [container("main", script)] })))?;
+    let pod = pod_of(cluster, TRACED, "job-name=long")?;
+    let before = collected(cluster, "sleep", &pod)?;
+    daemon::restart(cluster)?;
+    cluster.kubectl(&["exec", "--namespace", TRACED, &pod, "--", "touch", "/tmp/go"])?;
+    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
+    spans.is_whole()?;
+    let (name, shell) = (spans.one("uname")?, spans.one("sh")?);
+    ensure!(name.parent == shell.id, "{}", spans.tree());
+    ensure!(shell.get("lynceus.process.taken_up") == "true", "{shell:?}");
+    let kept = before.0.iter().filter(|span| span.name == "sleep");
+    for span in kept {
+        ensure!(span.parent == shell.id, "the shell has another span now: {}", spans.tree());
+    }
+    Ok(())
+}
