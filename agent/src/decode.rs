@@ -307,7 +307,7 @@ mod tests {
             })
             .collect();
         // All but the chunks of long arguments.
-        assert_eq!(kinds.len(), 7);
+        assert_eq!(kinds.len(), 9);
     }
 
     #[test]
