@@ -127,6 +127,10 @@ pub struct Correlator {
     known: HashMap<TaskId, Known>,
     /// By their control groups.
     scopes: HashMap<u64, Entered>,
+    /// Control groups that containers made for themselves: whose they are.
+    inner: HashMap<u64, u64>,
+    /// What is of no container is not told.
+    containers_only: bool,
     /// Oldest first; all of them are in `known`.
     ended: VecDeque<TaskId>,
 }
@@ -138,6 +142,8 @@ impl Correlator {
             root,
             known: HashMap::new(),
             scopes: HashMap::new(),
+            inner: HashMap::new(),
+            containers_only: false,
             ended: VecDeque::new(),
         }
     }
@@ -150,16 +156,17 @@ impl Correlator {
             Some(parent) => parent.environment.as_ref(),
             None => self.root.above.as_ref().filter(|_| exec.parent == TaskId::ROOT),
         };
+        let cgroup_id = self.inner.get(&exec.cgroup_id).copied().unwrap_or(exec.cgroup_id);
         let above = self.known.get(&exec.parent);
         let is_first = above.is_none();
         let inherits = above.and_then(|above| above.placement.scope.clone());
-        let entered = self.scopes.get_mut(&exec.cgroup_id);
+        let entered = self.scopes.get_mut(&cgroup_id);
         let was_entered = entered.map(|one| {
             let was_entered = one.is_entered;
             one.is_entered |= is_first;
             was_entered
         });
-        let scope = self.scope_at(exec.cgroup_id).or(inherits);
+        let scope = self.scope_at(cgroup_id).or(inherits);
         let is_service = scope.as_ref().is_some_and(|scope| scope.place == Place::Service);
         let is_resident = match self.known.get(&exec.process) {
             Some(before) => before.is_resident,

@@ -45,9 +45,20 @@ impl Correlator {
         }
     }
 
+    /// From here on what is of no container is not told.
+    pub fn tell_containers_only(&mut self) {
+        self.containers_only = true;
+    }
+
+    /// A container made a control group for itself.
+    pub fn within(&mut self, inner: u64, container: u64) {
+        self.inner.insert(inner, container);
+    }
+
     /// A container is gone, or no longer wanted. Nothing of it is told from here on.
     pub fn close(&mut self, cgroup_id: u64) {
         self.scopes.remove(&cgroup_id);
+        self.inner.retain(|_, container| *container != cgroup_id);
         let is_of = |known: &Known| {
             known.placement.scope.as_ref().is_some_and(|scope| scope.cgroup_id == cgroup_id)
         };
@@ -58,7 +69,9 @@ impl Correlator {
 
     /// Why a span of a container is not wanted.
     pub fn left_out(&self, placement: &Placement, is_request: bool) -> Option<Loss> {
-        let scope = placement.scope.as_ref()?;
+        let Some(scope) = placement.scope.as_ref() else {
+            return self.containers_only.then_some(Loss::Unplaced);
+        };
         let Some(current) = self.scopes.get(&scope.cgroup_id) else {
             return Some(Loss::NotSelected);
         };

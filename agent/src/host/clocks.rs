@@ -62,7 +62,12 @@ pub fn boot_id() -> io::Result<String> {
 
 /// When this process began, in ticks since boot (field 22 of /proc/self/stat).
 pub fn own_start_ticks() -> io::Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    start_ticks("self")
+}
+
+/// When a process began, in ticks since boot, by its directory in /proc.
+pub fn start_ticks(process: &str) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name in parentheses may hold anything: count from behind it.
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
     let start = fields.split_whitespace().nth(19).and_then(|field| field.parse().ok());

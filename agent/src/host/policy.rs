@@ -20,6 +20,9 @@ use super::{
 /// (program, tracepoint), as `tp_btf`, and with `_raw` behind as a raw tracepoint.
 const FAMILY: [(&str, &str); 2] =
     [("cgroup_made", "cgroup_mkdir"), ("cgroup_gone", "cgroup_rmdir")];
+/// Of include/uapi/linux/bpf.h.
+const BPF_ANY: u64 = 0;
+const BPF_EXIST: u64 = 2;
 /// How often all tasks are gone through, as long as some are found.
 const ROUNDS: u32 = 8;
 
@@ -52,12 +55,21 @@ impl Probes {
         program.load("task", btf).map_err(refused)
     }
 
-    /// What becomes of processes in a control group. `false` where there is no room.
+    /// What becomes of processes in a control group that was found. `false` where there is no room.
     pub fn set_policy(&mut self, cgroup_id: u64, policy: Policy) -> Result<bool, LoadError> {
+        self.put_policy(cgroup_id, policy, BPF_ANY)
+    }
+
+    /// As [`Probes::set_policy`], of one that the kernel side knows: where it does not any more, it is gone.
+    pub fn change_policy(&mut self, cgroup_id: u64, policy: Policy) -> Result<(), LoadError> {
+        self.put_policy(cgroup_id, policy, BPF_EXIST).map(drop)
+    }
+
+    fn put_policy(&mut self, cgroup_id: u64, policy: Policy, how: u64) -> Result<bool, LoadError> {
         let failed = |source| LoadError::Map { name: "CGROUPS", source };
         let map = self.ebpf_mut().map_mut("CGROUPS").ok_or(LoadError::Absent("CGROUPS"))?;
         let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(failed)?;
-        Ok(map.insert(cgroup_id, policy.0, 0).is_ok())
+        Ok(map.insert(cgroup_id, policy.0, how).is_ok())
     }
 
     /// Traces what runs in traced control groups and is not traced yet. Gives all that were ever taken

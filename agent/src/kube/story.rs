@@ -68,7 +68,7 @@ pub(super) fn container(run: Run<'_>, trace_id: TraceId) -> Span {
     let mut attributes = Vec::with_capacity(4);
     let mut status = Status::Unset;
     if let Some(ended) = run.ended {
-        let code = ended.signal.map_or(ended.exit_code, |signal| 128 + signal);
+        let code = ended.signal.map_or(ended.exit_code, |signal| signal.saturating_add(128));
         attributes.push(Attribute::new(key::CONTAINER_EXIT_CODE, code));
         let reason = ended.reason.clone().filter(|reason| !reason.is_empty());
         if let Some(reason) = &reason {

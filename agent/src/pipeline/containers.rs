@@ -4,11 +4,33 @@ use std::sync::Arc;
 
 use super::Pipeline;
 use crate::{
-    clock::Clock, event::BootNanos, exchange::Exchanges, gather::Gather, kube::scope::Scope,
-    loss::Loss, redact::CleanSpan, span::Span,
+    clock::Clock,
+    event::{BootNanos, TaskId},
+    exchange::Exchanges,
+    gather::Gather,
+    kube::scope::Scope,
+    loss::Loss,
+    redact::CleanSpan,
+    span::Span,
 };
 
 impl Pipeline {
+    /// From here on what is of no container is not told.
+    pub fn tell_containers_only(&mut self) {
+        self.correlator.tell_containers_only();
+    }
+
+    /// A container made a control group for itself.
+    pub fn within(&mut self, inner: u64, container: u64) {
+        self.correlator.within(inner, container);
+    }
+
+    /// An exec of the process will not come: what came of it before is lost.
+    pub fn forget_exec(&mut self, process: TaskId) {
+        let orphaned = self.gather.exit(process).0;
+        self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
+    }
+
     /// What runs in a control group is of this container.
     pub fn scope(&mut self, scope: Arc<Scope>) {
         self.correlator.scope(scope);

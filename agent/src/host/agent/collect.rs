@@ -42,8 +42,8 @@ pub(super) struct Collector {
     node: Node,
     hierarchy: Hierarchy,
     batches: Batches,
-    /// Those that were taken up and told.
-    announced: HashSet<TaskId>,
+    /// Those that were taken up and told, with their control groups.
+    announced: HashMap<TaskId, u64>,
     /// A container with processes that ran before was decided.
     takes_up: bool,
     lists: u32,
@@ -79,7 +79,7 @@ impl Collector {
             node,
             hierarchy,
             batches: Batches::default(),
-            announced: HashSet::new(),
+            announced: HashMap::new(),
             takes_up: false,
             lists: 0,
         }
@@ -166,8 +166,13 @@ impl Collector {
                 }
                 let is_told = self.probes.set_policy(found.id, Policy::UNDECIDED);
                 self.node.found(&made, &mut self.batches.spans);
-                let acted = self.act();
-                failed = failed.take().or_else(|| is_told.err()).or_else(|| acted.err());
+                let applied = self.apply();
+                failed = failed.take().or_else(|| applied.err());
+                match is_told {
+                    Ok(true) => {}
+                    Ok(false) => say::line("no room for one more control group: it is not traced"),
+                    Err(error) => failed = failed.take().or(Some(error)),
+                }
             });
             if let Some(error) = failed {
                 return Err(error);
@@ -187,15 +192,13 @@ impl Collector {
         });
     }
 
-    /// Does what the node wants of the kernel side.
-    fn act(&mut self) -> Result<(), LoadError> {
+    /// Tells the kernel side what was decided.
+    fn apply(&mut self) -> Result<(), LoadError> {
         let mut disowned = HashSet::new();
         for action in self.node.take_actions() {
             match action {
                 Action::Policy(cgroup_id, policy) => {
-                    if !self.probes.set_policy(cgroup_id, policy)? {
-                        say::line("no room for one more control group: its pod is not traced");
-                    }
+                    self.probes.change_policy(cgroup_id, policy)?;
                 }
                 Action::TakeUp => self.takes_up = true,
                 Action::Disown(cgroup_id) => {
@@ -205,7 +208,14 @@ impl Collector {
         }
         if !disowned.is_empty() {
             self.probes.disown(&disowned)?;
+            self.announced.retain(|_, cgroup_id| !disowned.contains(cgroup_id));
         }
+        Ok(())
+    }
+
+    /// Does all that the node wants of the kernel side.
+    fn act(&mut self) -> Result<(), LoadError> {
+        self.apply()?;
         if mem::take(&mut self.takes_up) {
             self.take_up()?;
         }
@@ -216,14 +226,14 @@ impl Collector {
         let tasks = self.probes.take_up()?;
         let running: HashMap<u32, TaskId> =
             tasks.iter().map(|task| (task.process.pid, task.process)).collect();
-        self.announced.retain(|process| running.get(&process.pid) == Some(process));
+        self.announced.retain(|process, _| running.get(&process.pid) == Some(process));
         for task in tasks {
-            if self.announced.contains(&task.process) {
+            if self.announced.contains_key(&task.process) {
                 continue;
             }
             let Some(taken) = Taken::read(task, |pid| running.get(&pid).copied()) else { continue };
             if self.node.taken_up(taken.exec()) {
-                self.announced.insert(task.process);
+                self.announced.insert(task.process, task.cgroup_id);
             }
         }
         Ok(())

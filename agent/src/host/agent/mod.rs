@@ -30,7 +30,7 @@ use super::{
     cli::{AgentOptions, CaptureOption, Whether},
     clocks,
     config::{self, Environment},
-    deliver::Deliverer,
+    deliver::{Account, Deliverer},
     export::Exporter,
     load::{Attach, ByCgroup, Options, ProbeLog, Probes},
     outfile::OutFile,
@@ -106,13 +106,24 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         let delivered = deliver.join();
         let collected = collected?;
         say::line(format_args!(
-            "{} records received = {} exported + {} held + {} lost; {} spans",
+            "{} records received = {} exported + {} held + {} lost",
             collected.ledger.received,
             collected.ledger.exported,
             collected.held,
             collected.ledger.lost_in_all(),
-            delivered.map(|delivered| delivered.spans).unwrap_or_default(),
         ));
+        let Ok(delivered) = delivered else { anyhow::bail!("sending spans ended early: a bug") };
+        for (output, account) in [("--out", delivered.file), ("OTLP", delivered.otlp)] {
+            if let Some(Account { arrived, lost }) = account {
+                say::line(format_args!(
+                    "{} spans: {output} {arrived} sent and {lost} lost",
+                    delivered.spans
+                ));
+            }
+        }
+        if let Some(error) = &delivered.file_error {
+            say::line(format_args!("the file is not complete: {}", say::chain(error)));
+        }
         Ok(())
     })
 }

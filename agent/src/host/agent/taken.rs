@@ -7,7 +7,13 @@ use abi::{
     task::{Task, TaskId},
 };
 
-use crate::event::{BootNanos, Comm, Exec, KernelPath, Strings};
+use crate::{
+    event::{BootNanos, Comm, Exec, KernelPath, Strings},
+    host::clocks,
+};
+
+/// Of /proc: a hundredth of a second (`USER_HZ`).
+const TICK_NS: u64 = 10_000_000;
 
 /// What its exec would have carried, in bytes of its own.
 pub(super) struct Taken {
@@ -26,7 +32,13 @@ pub(super) struct Taken {
 impl Taken {
     /// `None` where it is gone. `parent` finds the identity of a traced process by its id.
     pub(super) fn read(task: Task, parent: impl Fn(u32) -> Option<TaskId>) -> Option<Self> {
-        let folder = format!("/proc/{}", task.process.pid);
+        let pid = task.process.pid.to_string();
+        let folder = format!("/proc/{pid}");
+        // Another may have its id by now: asked when all is read.
+        let is_it = || {
+            let began = clocks::start_ticks(&pid).ok();
+            began == Some(task.process.start_ns / TICK_NS)
+        };
         let file = |name: &str| Path::new(&folder).join(name);
         let status = fs::read_to_string(file("status")).ok()?;
         let field = |name: &str| {
@@ -45,7 +57,7 @@ impl Taken {
             bytes.truncate(most);
             bytes
         };
-        Some(Self {
+        let taken = Self {
             parent: parent(parent_pid).unwrap_or(TaskId::ROOT),
             parent_pid,
             vpid: number("NSpid", true).unwrap_or_default(),
@@ -56,7 +68,8 @@ impl Taken {
             args: strings("cmdline", ARGS_MAX),
             env: strings("environ", ENV_MAX),
             task,
-        })
+        };
+        is_it().then_some(taken)
     }
 
     pub(super) fn exec(&self) -> Exec<'_> {
@@ -108,14 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn another_with_the_same_id_is_not_taken_for_it() {
+        let process = TaskId { pid: std::process::id(), _pad: 0, start_ns: 7 };
+        assert!(Taken::read(Task { process, ..Task::NEW }, |_| None).is_none());
+    }
+
+    #[test]
     fn a_process_is_read_as_it_runs() {
         let pid = std::process::id();
-        let process = TaskId { pid, _pad: 0, start_ns: 7 };
+        let start_ns = clocks::own_start_ticks().unwrap() * TICK_NS;
+        let process = TaskId { pid, _pad: 0, start_ns };
         let mut task = Task::NEW;
         task.process = process;
         let taken = Taken::read(task, |_| Some(process)).unwrap();
         let exec = taken.exec();
-        assert_eq!((exec.parent, exec.time, exec.taken_up), (process, BootNanos(7), true));
+        assert_eq!((exec.parent, exec.time, exec.taken_up), (process, BootNanos(start_ns), true));
         assert_eq!(exec.args.iter().count(), std::env::args().count());
         let own = std::env::current_exe().unwrap();
         assert_eq!(exec.executable.to_text(), own.to_string_lossy());

@@ -27,15 +27,16 @@ impl Node {
     pub(super) fn decide(&mut self, uid: &Uid, out: &mut Vec<CleanSpan>) {
         let Some(known) = self.pods.get_mut(uid) else { return };
         let Some(pod) = &known.pod else { return };
-        let Some(namespace) = self.namespaces.get(&pod.meta.namespace) else { return };
+        let Some(namespace) = self.namespaces.get(&pod.meta.namespace) else {
+            // It may be gone before its last pod is.
+            return self.tell(uid, out);
+        };
         let selected = selection(pod, namespace, self.config.unsaid);
         known.selection = Some(selected);
         let is_followed = selected.traced && selected.detail != Detail::Steps;
         let policy = if is_followed { Policy::TRACED } else { Policy::IGNORED };
         let pod_cgroup = known.cgroup_id;
-        let mut cgroups: Vec<u64> = pod_cgroup.into_iter().collect();
-        cgroups
-            .extend(self.cgroups.iter().filter(|(_, cgroup)| cgroup.is_of(uid)).map(|(id, _)| *id));
+        let cgroups = self.cgroups_of(uid, pod_cgroup);
         let mut held = Vec::new();
         for cgroup_id in cgroups {
             self.set_policy(cgroup_id, policy);
@@ -65,6 +66,18 @@ impl Node {
         }
     }
 
+    /// The pod's own, those of its containers, and what those made for themselves.
+    fn cgroups_of(&self, uid: &Uid, pod: Option<u64>) -> Vec<u64> {
+        let is_container = |id: &u64| self.cgroups.get(id).is_some_and(|cgroup| cgroup.is_of(uid));
+        let is_its = |(id, cgroup): &(&u64, &Cgroup)| match &cgroup.kind {
+            Kind::Container { .. } => is_container(id),
+            Kind::Inner(container) => is_container(container),
+            Kind::Class | Kind::Pod(_) => false,
+        };
+        let within = self.cgroups.iter().filter(is_its).map(|(id, _)| *id);
+        pod.into_iter().chain(within).collect()
+    }
+
     /// Gives what was held of the container and is to be told now.
     pub(super) fn decide_container(
         &mut self,
@@ -86,14 +99,15 @@ impl Node {
                 self.pipeline.abandon(cgroup_id);
             }
             *state = State::LeftOut(Loss::NotSelected);
-            let held = self.hold.take(cgroup_id);
-            self.pipeline.ledger_mut().lose(Loss::NotSelected, held.len() as u64);
-            return Vec::new();
-        }
-        if *state == State::LeftOut(Loss::Unplaced) {
+            self.lose_held(cgroup_id, Loss::NotSelected);
             return Vec::new();
         }
         let Some((status, instance)) = find(pod, id) else { return Vec::new() };
+        if *state == State::LeftOut(Loss::Unplaced) {
+            // The API names it after all, and it was ignored meanwhile.
+            *has_old = true;
+            self.actions.push(Action::Policy(cgroup_id, Policy::TRACED));
+        }
         let place = match Life::of(pod) {
             Life::Work(trace_id) => {
                 Place::Work { trace_id, container: container_span_id(&pod.meta.uid, id) }

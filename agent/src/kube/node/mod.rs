@@ -6,19 +6,23 @@
 
 mod cgroup;
 mod decide;
+mod known;
 mod tell;
 #[cfg(test)]
 mod tests;
 mod tick;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use abi::cgroup::Policy;
 
-use self::cgroup::{Cgroup, Kind, State};
+use self::{
+    cgroup::{Cgroup, Kind, State},
+    known::Known,
+};
 use super::{
     hold::{self, Hold},
-    name::{ContainerId, Name, Uid},
+    name::{Name, Uid},
     object::{ContainerStatus, Namespace, Pod},
     select::{Selection, Unsaid},
     story::{self, Seen},
@@ -73,21 +77,9 @@ pub struct Node {
     now: BootNanos,
 }
 
-/// What is known of a pod.
-#[derive(Debug, Default)]
-struct Known {
-    pod: Option<Pod>,
-    cgroup_id: Option<u64>,
-    selection: Option<Selection>,
-    /// Those whose spans were told.
-    told: HashSet<ContainerId>,
-    pod_told: bool,
-    seen: Seen,
-    deleted: Option<BootNanos>,
-}
-
 impl Node {
-    pub fn new(config: Config, pipeline: Pipeline) -> Self {
+    pub fn new(config: Config, mut pipeline: Pipeline) -> Self {
+        pipeline.tell_containers_only();
         Self {
             config,
             pipeline,
@@ -242,8 +234,23 @@ impl Node {
                     self.pipeline.ledger_mut().lose(Loss::HoldFull, 1);
                 }
             }
-            (State::LeftOut(why), _) => self.pipeline.ledger_mut().lose(why, 1),
+            (State::LeftOut(why), _) => {
+                if let Event::Exec(exec) = event {
+                    self.pipeline.forget_exec(exec.process);
+                }
+                self.pipeline.ledger_mut().lose(why, 1);
+            }
             (State::Told | State::Undecided, _) => self.pipeline.take(record, out),
+        }
+    }
+
+    /// Gives up what is held of a container.
+    fn lose_held(&mut self, cgroup_id: u64, why: Loss) {
+        for (_, record) in self.hold.take(cgroup_id) {
+            if let Ok(Event::Exec(exec)) = decode(&record) {
+                self.pipeline.forget_exec(exec.process);
+            }
+            self.pipeline.ledger_mut().lose(why, 1);
         }
     }
 
@@ -291,7 +298,10 @@ impl Node {
                 self.actions.push(Action::Policy(cgroup_id, Policy::WATCHED));
                 None
             }
-            Kind::Inner(_) => None,
+            Kind::Inner(container) => {
+                self.pipeline.within(cgroup_id, *container);
+                self.cgroups.get(container).and_then(|cgroup| cgroup.pod().cloned())
+            }
         };
         self.cgroups
             .insert(cgroup_id, Cgroup { kind, policy, gone: None, closed: false, has_old: false });

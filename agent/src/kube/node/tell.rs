@@ -7,6 +7,7 @@ use super::{
     cgroup::{Cgroup, Kind},
 };
 use crate::{
+    id::TraceId,
     kube::{
         identity::Life, name::Uid, resource::resource, scope::Place, select::Selection, story,
         story::Seen,
@@ -21,12 +22,13 @@ impl Node {
         let Some(pod) = &known.pod else { return };
         let Some(Selection { traced: true, .. }) = known.selection else { return };
         let Life::Work(trace_id) = Life::of(pod) else { return };
+        let runs = self.cgroups.values().any(|cgroup| cgroup.is_of(uid) && cgroup.gone.is_none());
         let mut waits = false;
         for status in pod.status.containers() {
             for instance in status.instances().filter(|instance| instance.ended.is_some()) {
                 let cgroup = self.cgroups.values().find_map(|cgroup| cgroup.of(&instance.id));
                 let (seen, is_gone) = cgroup.unwrap_or_else(|| (Seen::default(), true));
-                if !is_gone && known.deleted.is_none() {
+                if !is_gone {
                     waits = true;
                 } else if known.told.insert(instance.id.clone()) {
                     known.seen.take(seen);
@@ -44,8 +46,22 @@ impl Node {
             }
         }
         let is_over = pod.status.is_over() && !waits;
-        if (is_over || known.deleted.is_some()) && !known.pod_told {
-            known.pod_told = true;
+        let is_deleted = known.deleted.is_some() && !runs;
+        if is_deleted {
+            // The API says no more of them.
+            let is_its = |(_, cgroup): &(&u64, &Cgroup)| cgroup.is_of(uid);
+            let its: Vec<u64> = self.cgroups.iter().filter(is_its).map(|(id, _)| *id).collect();
+            its.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
+        }
+        if is_over || is_deleted {
+            self.tell_pod(uid, trace_id, out);
+        }
+    }
+
+    fn tell_pod(&mut self, uid: &Uid, trace_id: TraceId, out: &mut Vec<CleanSpan>) {
+        let Some(known) = self.pods.get_mut(uid) else { return };
+        let Some(pod) = &known.pod else { return };
+        if !std::mem::replace(&mut known.pod_told, true) {
             let span = story::pod(pod, known.seen, trace_id, &self.config.given);
             self.pipeline.tell(span, out);
         }
@@ -63,6 +79,7 @@ impl Node {
         let Some(known) = self.pods.get_mut(uid) else { return };
         let Some(pod) = &known.pod else { return };
         if known.told.insert(scope.container.clone()) {
+            known.seen.take(*seen);
             let run = story::Run {
                 pod: &pod.meta.uid,
                 container: &scope.container,

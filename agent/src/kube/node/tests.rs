@@ -229,6 +229,51 @@ fn what_nobody_explains_is_given_up() {
 }
 
 #[test]
+fn what_is_named_after_all_is_traced_again() {
+    let steps = vec![
+        Labelled("enabled"),
+        Step::Pod(pod(None, None)),
+        Made,
+        Record(first_in(CONTAINER, 10, "early")),
+        Tick(1),
+        Tick(300),
+        Step::Pod(pod(Some(ID), None)),
+        Record(first_in(CONTAINER, 11, "sh")),
+        Record(exit_record(11, 0, 0)),
+    ];
+    let played = play(steps);
+    assert_eq!(names(&played.spans), ["sh"]);
+    let again = [Action::Policy(CONTAINER, Policy::TRACED), Action::TakeUp];
+    assert!(played.actions.ends_with(&again), "{:?}", played.actions);
+}
+
+#[test]
+fn control_groups_within_a_container_are_the_container_s() {
+    const INNER: u64 = 8;
+    let within = || Record(made_record(INNER, CONTAINER, "container"));
+    let ran = || [Record(first_in(INNER, 10, "sh")), Record(exit_record(10, 0, 0))];
+    let [exec, exit] = ran();
+    let before = vec![Made, within(), exec, exit];
+    let after = vec![Labelled("enabled"), Step::Pod(pod(Some(ID), None))];
+    let played = play(before.into_iter().chain(after).collect());
+    assert_eq!(names(&played.spans), ["sh"], "{:?}", played.node.pipeline().ledger());
+    let parent = container_span_id(&Uid(UID.to_owned()), &ContainerId(ID.to_owned()));
+    assert_eq!(named(&played.spans, "sh").parent, Some(parent));
+    let [exec, exit] = ran();
+    let unwanted = vec![Labelled("disabled"), Step::Pod(pod(Some(ID), None)), Made, within()];
+    let played = play(unwanted.into_iter().chain([exec, exit]).collect());
+    assert!(played.actions.contains(&Action::Policy(INNER, Policy::IGNORED)));
+    assert_eq!(names(&played.spans), Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_in_no_container_is_not_told() {
+    let played = play(vec![Record(first_in(99, 10, "sshd")), Record(exit_record(10, 0, 0))]);
+    assert_eq!(names(&played.spans), Vec::<&str>::new());
+    assert_eq!(played.node.pipeline().ledger().lost(Loss::Unplaced), 2);
+}
+
+#[test]
 fn a_service_has_no_spans_of_its_own() {
     let steps = vec![
         Labelled("enabled"),
@@ -279,7 +324,18 @@ fn a_container_without_an_end_is_told_all_the_same() {
         Tick(500),
     ];
     let played = play(steps);
-    assert_eq!(names(&played.spans), ["sh", "pod one-x", "container main"]);
+    assert_eq!(names(&played.spans), ["sh", "container main", "pod one-x"]);
+    let played = play(vec![
+        Labelled("enabled"),
+        Made,
+        Step::Pod(pod(Some(ID), None)),
+        Record(first_in(CONTAINER, 10, "sh")),
+        Deleted(pod(Some(ID), None)),
+        Record(exit_record(10, 0, 0)),
+        Gone,
+        Tick(9),
+    ]);
+    assert_eq!(names(&played.spans), ["sh", "container main", "pod one-x"]);
 }
 
 #[test]

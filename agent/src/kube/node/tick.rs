@@ -1,5 +1,7 @@
 //! What time alone brings: giving up, and forgetting.
 
+use std::collections::HashSet;
+
 use abi::cgroup::Policy;
 
 use super::{
@@ -35,7 +37,8 @@ impl Node {
         for (cgroup_id, pod) in late {
             self.pipeline.close(cgroup_id, now, out);
             self.processes.retain(|_, container| *container != cgroup_id);
-            pod.into_iter().for_each(|pod| self.tell(&pod, out));
+            let Some(pod) = pod else { continue };
+            self.tell(&pod, out);
         }
         let forgotten: Vec<u64> = self
             .cgroups
@@ -45,18 +48,18 @@ impl Node {
             .collect();
         forgotten.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
         self.cgroups.retain(|_, cgroup| !is_past(cgroup.gone, REMEMBERED));
-        let cgroups = &self.cgroups;
-        self.pods.retain(|_, known| {
-            let has_cgroup = known.cgroup_id.is_some_and(|id| cgroups.contains_key(&id));
-            let is_unknown = known.pod.is_none() && !has_cgroup;
-            !is_unknown && !is_past(known.deleted, REMEMBERED)
+        let remembered: HashSet<&Uid> = self.cgroups.values().filter_map(Cgroup::pod).collect();
+        self.pods.retain(|uid, known| {
+            remembered.contains(uid) || (known.pod.is_some() && !is_past(known.deleted, REMEMBERED))
         });
+        for known in self.pods.values_mut() {
+            known.forget_told(&self.cgroups);
+        }
     }
 
     /// Nobody says whose this container is: that of a pod's sandbox, mostly.
     fn give_up(&mut self, cgroup_id: u64) {
-        let held = self.hold.take(cgroup_id);
-        self.pipeline.ledger_mut().lose(Loss::Unplaced, held.len() as u64);
+        self.lose_held(cgroup_id, Loss::Unplaced);
         self.set_policy(cgroup_id, Policy::IGNORED);
         if let Some(Cgroup { kind: Kind::Container { state, .. }, .. }) =
             self.cgroups.get_mut(&cgroup_id)
