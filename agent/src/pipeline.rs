@@ -177,6 +177,12 @@ impl Pipeline {
         self.told = told;
     }
 
+    /// Time passed, and perhaps no record came.
+    pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        let released = self.exchanges.tick(now, &mut self.told);
+        self.told(released, out);
+    }
+
     fn is_told_by_itself(&mut self, exchange: &Exchange) -> bool {
         let Exchange { role, owner, request_first, .. } = *exchange;
         if self.instrumented == Instrumented::Leave && export::delivers_spans(&exchange.request) {

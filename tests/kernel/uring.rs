@@ -72,13 +72,13 @@ fn beside(backend: &str) -> anyhow::Result<()> {
     let asked = ["GET /Call-Call 200 0/300", "GET /Call-Send - 0/-"];
     ensure!(exchanges(&run, "client") == asked, "{:#?}", exchanges(&run, "client"));
     let unseen = run.spans.iter().filter(|span| span.is_true("lynceus.http.response_unseen"));
-    ensure!(unseen.count() == 1, "{}", run.stderr);
+    ensure!(unseen.count() == 1, "unseen: {}", run.stderr);
     let clients: Vec<&str> = (run.spans.iter().filter(|span| is_kind(span, "client")))
         .map(|span| span.text("spanId"))
         .collect();
     let servers = run.spans.iter().filter(|span| is_kind(span, "server"));
     let joined = servers.filter(|span| clients.contains(&span.text("parentSpanId")));
-    ensure!(joined.count() == asked.len(), "{}", run.stderr);
+    ensure!(joined.count() == asked.len(), "not joined: {}", run.stderr);
     not_looked_into(&run, WAYS.iter().filter(|(send, _)| *send != Way::Call).count())
 }
 

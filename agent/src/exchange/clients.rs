@@ -107,6 +107,11 @@ impl Clients {
         }
     }
 
+    /// Whether the client of a server's connection was seen.
+    pub(super) fn knows(&self, ends: Ends, server: ConnectionId) -> bool {
+        self.client(Some(ends), server).is_some()
+    }
+
     /// At the other end of a server's connection. A client may be gone before its request is read, but
     /// not before the connection was there.
     fn client(&self, ends: Option<Ends>, server: ConnectionId) -> Option<&Client> {

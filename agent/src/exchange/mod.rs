@@ -14,9 +14,11 @@ mod late;
 mod multiplexed;
 mod open;
 mod programs;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod unjoined;
 #[cfg(test)]
 mod upgrades;
 
@@ -29,6 +31,7 @@ use self::{
     conversation::{Conversation, Ended},
     late::Late,
     threads::Threads,
+    unjoined::Unjoined,
 };
 use crate::{
     event::{
@@ -132,6 +135,7 @@ pub struct Exchanges {
     conversations: HashMap<ConnectionId, Conversation>,
     late: Late,
     clients: Clients,
+    unjoined: Unjoined,
     threads: Threads,
     budgets: Budgets,
     http2: http2::Counts,
@@ -161,10 +165,11 @@ impl Exchanges {
             let waited_ns = connection.time.0.saturating_sub(since.0);
             if connection.error == CANCELLED && waited_ns < PATIENCE_NS {
                 // The program thought better of it: nothing failed.
-                return self.release(out, Released { settled: 1, ..Released::default() });
+                let settled = Released { settled: 1, ..Released::default() };
+                return self.release(out, settled, connection.time);
             }
             out.push(Told::Refused(Box::new(*connection)));
-            return self.release(out, Released::default());
+            return self.release(out, Released::default(), connection.time);
         }
         let Some(conversation) = room(&mut self.conversations, connection.connection) else {
             return Released { refused: 1, ..Released::default() };
@@ -173,9 +178,10 @@ impl Exchanges {
         conversation.records += 1;
         if connection.role == Role::Client {
             self.clients.insert(connection);
+            out.extend(self.unjoined.joined(connection));
         }
         self.held += 1;
-        Released::default()
+        self.release(out, Released::default(), connection.time)
     }
 
     pub fn head(&mut self, head: &Head<'_>, out: &mut Vec<Told>) -> Released {
@@ -210,7 +216,7 @@ impl Exchanges {
         }
         self.held += 1;
         self.overdue(head.time, out);
-        self.release(out, released)
+        self.release(out, released, head.time)
     }
 
     pub fn frames(&mut self, frames: &Frames<'_>, out: &mut Vec<Told>) -> Released {
@@ -240,7 +246,7 @@ impl Exchanges {
         self.http2 += conversation.take_counts();
         conversation.tell_multiplexed(out);
         self.overdue(frames.time, out);
-        self.release(out, Released::default())
+        self.release(out, Released::default(), frames.time)
     }
 
     pub fn end(&mut self, end: &End, out: &mut Vec<Told>) -> Released {
@@ -250,7 +256,8 @@ impl Exchanges {
         self.held += 1;
         if !conversation.expects(end.way, end.ordinal) {
             conversation.has_losses = true;
-            return self.release(out, Released { unpaired: 1, ..Released::default() });
+            let unpaired = Released { unpaired: 1, ..Released::default() };
+            return self.release(out, unpaired, end.time);
         }
         conversation.records += 1;
         let ended = conversation.message_ended(end.way, end.ordinal, end.time, end.body_bytes, out);
@@ -258,7 +265,7 @@ impl Exchanges {
             self.late.awaits(end.time, end.connection, end.ordinal);
         }
         self.overdue(end.time, out);
-        self.release(out, Released::default())
+        self.release(out, Released::default(), end.time)
     }
 
     pub fn closed(&mut self, closed: &Closed, out: &mut Vec<Told>) -> Released {
@@ -275,32 +282,7 @@ impl Exchanges {
             CloseReason::Tunnel | CloseReason::OutOfStep => Ending::Unseen,
         };
         let released = self.close(&mut conversation, closed, ending, out);
-        self.release(out, released)
-    }
-
-    /// Nothing comes any more.
-    pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
-        let mut released = Released::default();
-        let mut left: Vec<_> = self.conversations.drain().collect();
-        left.sort_unstable_by_key(|(connection, _)| (connection.since_ns, connection.sock));
-        for (connection, mut conversation) in left {
-            let closed = Closed {
-                connection,
-                reason: CloseReason::OutOfStep,
-                error: 0,
-                sent_body_bytes: 0,
-                received_body_bytes: 0,
-                last: now,
-                sent_cut: false,
-                received_cut: false,
-            };
-            let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
-            released.settled += one.settled;
-            released.unpaired += one.unpaired;
-        }
-        released.over_budget = self.place(out);
-        self.held = 0;
-        released
+        self.release(out, released, closed.last)
     }
 
     fn close(
@@ -327,42 +309,6 @@ impl Exchanges {
     /// What of HTTP/2 was counted since this was asked last.
     pub fn take_http2_counts(&mut self) -> http2::Counts {
         std::mem::take(&mut self.http2)
-    }
-
-    /// Tells those whose request does not end.
-    fn overdue(&mut self, now: BootNanos, out: &mut Vec<Told>) {
-        while let Some((connection, ordinal)) = self.late.due(now) {
-            if let Some(conversation) = self.conversations.get_mut(&connection) {
-                conversation.overdue(ordinal, out);
-            }
-        }
-    }
-
-    /// Keeps the account of what is held. `told` is what came with the one record at hand.
-    fn release(&mut self, told: &mut Vec<Told>, mut released: Released) -> Released {
-        released.over_budget = self.place(told);
-        let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();
-        let Released { settled, unpaired, refused, over_budget } = released;
-        let others = settled + unpaired + refused + over_budget;
-        self.held = self.held.saturating_sub(told + u64::from(others));
-        released
-    }
-
-    /// Says what each was part of, and leaves out what is beyond the budget: of how many records.
-    fn place(&mut self, told: &mut Vec<Told>) -> u32 {
-        let mut over_budget = 0;
-        told.retain_mut(|told| {
-            if let Told::Exchange(exchange) = told {
-                self.threads.over(exchange);
-                self.clients.join(exchange, &self.budgets);
-            }
-            let is_told = self.budgets.tells(told);
-            if !is_told {
-                over_budget += told.records();
-            }
-            is_told
-        });
-        over_budget
     }
 }
 

@@ -8,7 +8,11 @@ use abi::{
 use zerocopy::IntoBytes as _;
 
 use super::{Ending, Exchanges, Released, Told};
-use crate::{decode::decode, event::Event, record::tests::task};
+use crate::{
+    decode::decode,
+    event::{BootNanos, Event},
+    record::tests::task,
+};
 
 pub(super) const ID: wire::ConnectionId = wire::ConnectionId { sock: 0xffff_8000, since_ns: 5 };
 
@@ -16,7 +20,7 @@ fn header(kind: Kind, len: usize, time_ns: u64) -> Header {
     Header { kind, version: WIRE_VERSION, len_bytes: u32::try_from(len).unwrap(), time_ns }
 }
 
-fn announced(role: wire::Role, local_port: u16, remote_port: u16, sock: u64) -> Vec<u8> {
+pub(super) fn announced(role: wire::Role, local_port: u16, remote_port: u16, sock: u64) -> Vec<u8> {
     let mut local = [0; 16];
     local[..4].copy_from_slice(&[127, 0, 0, 1]);
     let fixed = wire::Connection {
@@ -222,7 +226,7 @@ fn a_connection_that_could_not_be_opened_is_told() {
 }
 
 /// The record, on a connection of another socket that was first seen at another time.
-fn on(mut record: Vec<u8>, since_ns: u64) -> Vec<u8> {
+pub(super) fn on(mut record: Vec<u8>, since_ns: u64) -> Vec<u8> {
     record[48..56].copy_from_slice(&8_u64.to_le_bytes());
     record[56..64].copy_from_slice(&since_ns.to_le_bytes());
     record
@@ -239,7 +243,9 @@ fn a_client_that_is_gone_before_it_is_read_is_that_of_a_connection_it_outlived()
             on(piece(0, 1, 0, 3, "GET /a HTTP/1.1\r\n\r\n", 500), since_ns),
             on(piece(1, 1, 0, 3, "HTTP/1.1 204 X\r\n\r\n", 510), since_ns),
         ];
-        let (told, _) = play(&mut Exchanges::default(), &records);
+        let mut exchanges = Exchanges::default();
+        let (mut told, _) = play(&mut exchanges, &records);
+        assert_eq!(exchanges.tick(BootNanos(u64::MAX), &mut told), Released::default());
         let [Told::Exchange(served)] = &told[..] else { panic!("{told:?}") };
         served.peer.is_some()
     };
@@ -260,7 +266,7 @@ fn what_is_open_at_the_end_is_told_as_unseen() {
         assert_eq!(released, Released::default());
     }
     assert_eq!(exchanges.held(), 2);
-    assert_eq!(exchanges.finish(crate::event::BootNanos(900), &mut out), Released::default());
+    assert_eq!(exchanges.finish(BootNanos(900), &mut out), Released::default());
     assert!(
         matches!(&out[..], [Told::Exchange(one)] if one.ending == Ending::Unseen && one.records == 2)
     );

@@ -67,6 +67,8 @@ fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) -> Vec<Span> {
         pipeline.record(record, &mut out);
         assert!(pipeline.ledger().balances(pipeline.held()), "{:?}", pipeline.ledger());
     }
+    pipeline.tick(BootNanos(u64::MAX), &mut out);
+    assert!(pipeline.ledger().balances(pipeline.held()), "{:?}", pipeline.ledger());
     out.iter().map(|span| span.span().clone()).collect()
 }
 

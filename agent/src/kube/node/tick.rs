@@ -22,6 +22,7 @@ impl Node {
     /// Once a second: gives up what nobody explained, and forgets what is long gone.
     pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
         self.now = self.now.max(now);
+        self.pipeline.tick(now, out);
         for cgroup_id in self.hold.since(BootNanos(now.0.saturating_sub(UNDECIDED))) {
             self.give_up(cgroup_id);
         }

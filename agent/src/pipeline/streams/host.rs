@@ -132,6 +132,7 @@ impl Host {
             self.record(&exit_record(pid, 0, 0));
         }
         let Self { mut pipeline, mut spans, now_ns, .. } = self;
+        pipeline.tick(BootNanos(u64::MAX), &mut spans);
         assert_eq!(pipeline.held(), 0, "everything is over");
         pipeline.finish(BootNanos(now_ns), &Left::default(), &mut spans);
         let ledger = pipeline.ledger();

@@ -1,0 +1,85 @@
+//! What is told, and when, and the account of what is held.
+
+use super::{Ending, Exchanges, Released, Told};
+use crate::event::{BootNanos, CloseReason, Closed};
+
+impl Exchanges {
+    /// Time passed. Tells what waited for what did not come.
+    pub fn tick(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
+        self.overdue(now, out);
+        self.release(out, Released::default(), now)
+    }
+
+    /// Nothing comes any more.
+    pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
+        let mut released = Released::default();
+        let mut left: Vec<_> = self.conversations.drain().collect();
+        left.sort_unstable_by_key(|(connection, _)| (connection.since_ns, connection.sock));
+        for (connection, mut conversation) in left {
+            let closed = Closed {
+                connection,
+                reason: CloseReason::OutOfStep,
+                error: 0,
+                sent_body_bytes: 0,
+                received_body_bytes: 0,
+                last: now,
+                sent_cut: false,
+                received_cut: false,
+            };
+            let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
+            released.settled += one.settled;
+            released.unpaired += one.unpaired;
+        }
+        let end = BootNanos(u64::MAX);
+        out.extend(std::iter::from_fn(|| self.unjoined.due(end)));
+        released.over_budget = self.place(out, end);
+        self.held = 0;
+        released
+    }
+
+    /// Tells those whose request does not end, or whose client does not come.
+    pub(super) fn overdue(&mut self, now: BootNanos, out: &mut Vec<Told>) {
+        while let Some((connection, ordinal)) = self.late.due(now) {
+            if let Some(conversation) = self.conversations.get_mut(&connection) {
+                conversation.overdue(ordinal, out);
+            }
+        }
+        out.extend(std::iter::from_fn(|| self.unjoined.due(now)));
+    }
+
+    /// Keeps the account of what is held. `told` is what came with the one record at hand.
+    pub(super) fn release(
+        &mut self,
+        told: &mut Vec<Told>,
+        mut released: Released,
+        now: BootNanos,
+    ) -> Released {
+        released.over_budget = self.place(told, now);
+        let told: u64 = told.iter().map(|told| u64::from(told.records())).sum();
+        let Released { settled, unpaired, refused, over_budget } = released;
+        let others = settled + unpaired + refused + over_budget;
+        self.held = self.held.saturating_sub(told + u64::from(others));
+        released
+    }
+
+    /// Says what each was part of, and leaves out what is to wait, and what is beyond the budget: of how
+    /// many records.
+    fn place(&mut self, told: &mut Vec<Told>, now: BootNanos) -> u32 {
+        for one in told.iter_mut() {
+            if let Told::Exchange(exchange) = one {
+                self.threads.over(exchange);
+                self.clients.join(exchange, &self.budgets);
+            }
+        }
+        self.unjoined.keep(told, &self.clients, now);
+        let mut over_budget = 0;
+        told.retain_mut(|told| {
+            let is_told = self.budgets.tells(told);
+            if !is_told {
+                over_budget += told.records();
+            }
+            is_told
+        });
+        over_budget
+    }
+}

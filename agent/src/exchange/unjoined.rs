@@ -1,0 +1,149 @@
+//! Exchanges of which the client's end is perhaps about to be seen. The probe at that end runs when its
+//! call returns, and the server may have answered by then: what joins the two comes last.
+//!
+//! Time is that of records, and of ticks.
+
+use std::collections::VecDeque;
+
+use super::{Exchange, Told, clients::Clients};
+use crate::event::{BootNanos, Connection, ConnectionId, Ends, Role};
+
+/// The age of a connection until which its client is awaited.
+pub(super) const AWAITED_NS: u64 = 200_000_000;
+/// That wait at one time; what comes then does not.
+pub(super) const MAX_UNJOINED: usize = 1024;
+
+/// A server's end.
+#[derive(Debug, Clone, Copy)]
+struct Server {
+    connection: ConnectionId,
+    ends: Ends,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Unjoined {
+    /// The oldest ends first, and so nearly the oldest connections.
+    waiting: VecDeque<(Server, Box<Exchange>)>,
+}
+
+impl Unjoined {
+    /// Takes what is to wait out of `told`.
+    pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
+        let is_awaited = |server: &Server| {
+            server.is_young(now) && !clients.knows(server.ends, server.connection)
+        };
+        for one in std::mem::take(told) {
+            match one {
+                Told::Exchange(exchange) if self.waiting.len() < MAX_UNJOINED => {
+                    match unjoined(&exchange).filter(is_awaited) {
+                        Some(server) => self.waiting.push_back((server, exchange)),
+                        None => told.push(Told::Exchange(exchange)),
+                    }
+                }
+                one @ (Told::Exchange(_) | Told::Refused(_)) => told.push(one),
+            }
+        }
+    }
+
+    /// Gives those that waited for this client.
+    pub(super) fn joined(&mut self, client: &Connection) -> Vec<Told> {
+        let (here, there) = client.ends.pair();
+        let is_its = |server: &Server| server.ends.pair() == (there, here);
+        let (its, others) = (self.waiting.drain(..)).partition(|(server, _)| is_its(server));
+        self.waiting = others;
+        VecDeque::into_iter(its).map(|(_, exchange)| Told::Exchange(exchange)).collect()
+    }
+
+    /// The next that does not wait any longer.
+    pub(super) fn due(&mut self, now: BootNanos) -> Option<Told> {
+        let (_, exchange) = self.waiting.pop_front_if(|(server, _)| !server.is_young(now))?;
+        Some(Told::Exchange(exchange))
+    }
+}
+
+impl Server {
+    fn is_young(&self, now: BootNanos) -> bool {
+        now.0.saturating_sub(self.connection.since_ns) < AWAITED_NS
+    }
+}
+
+/// The end of which the client decides where this exchange stands, and is not known.
+fn unjoined(exchange: &Exchange) -> Option<Server> {
+    let server = |ends: Option<Ends>, connection| Some(Server { connection, ends: ends? });
+    match (exchange.role, &exchange.cause) {
+        (Role::Server, _) if exchange.request.context.is_none() => {
+            server(exchange.ends, exchange.connection)
+        }
+        (Role::Client, Some(cause)) if cause.context.is_none() => {
+            server(cause.ends, cause.connection)
+        }
+        (Role::Server | Role::Client, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use abi::socket as wire;
+
+    use super::*;
+    use crate::exchange::{
+        Exchanges, Released,
+        tests::{ID, announced, client, on, piece, play},
+    };
+
+    /// Since when the server's connections are.
+    const SINCE_NS: u64 = 300;
+
+    /// A request that is served from its first record to its last, at that time.
+    fn served(port: u16, time_ns: u64) -> Vec<Vec<u8>> {
+        let records = [
+            announced(wire::Role::SERVER, 80, port, ID.sock),
+            piece(0, 1, 0, 3, "GET /a HTTP/1.1\r\n\r\n", time_ns),
+            piece(1, 1, 0, 3, "HTTP/1.1 204 X\r\n\r\n", time_ns),
+        ];
+        let since_ns = SINCE_NS + u64::from(port);
+        records.into_iter().map(|record| on(record, since_ns)).collect()
+    }
+
+    /// Whether each that was told is joined.
+    fn joined(told: &[Told]) -> Vec<bool> {
+        let is_joined = |one: &Told| matches!(one, Told::Exchange(one) if one.peer.is_some());
+        told.iter().map(is_joined).collect()
+    }
+
+    #[test]
+    fn what_is_answered_before_its_client_is_seen_waits_for_it() {
+        const NOBODY: [bool; 0] = [];
+        let told_of = |then: &[Vec<u8>]| {
+            let records = [&served(40_000, 500)[..], then].concat();
+            joined(&play(&mut Exchanges::default(), &records).0)
+        };
+        let of_another_port = on(announced(wire::Role::CLIENT, 9, 80, ID.sock), 9);
+        assert_eq!(told_of(&[]), NOBODY);
+        assert_eq!(told_of(std::slice::from_ref(&of_another_port)), NOBODY);
+        assert_eq!(told_of(&[of_another_port, client()]), [true]);
+    }
+
+    #[test]
+    fn no_client_is_awaited_for_ever() {
+        let mut exchanges = Exchanges::default();
+        let (mut told, _) = play(&mut exchanges, &served(40_000, 500));
+        let young = BootNanos(SINCE_NS + 40_000 + AWAITED_NS - 1);
+        assert_eq!(exchanges.tick(young, &mut told), Released::default());
+        assert_eq!(told.len(), 0);
+        let old = BootNanos(young.0 + 1);
+        assert_eq!(exchanges.tick(old, &mut told), Released::default());
+        assert_eq!((joined(&told), exchanges.held()), (vec![false], 0));
+        let (told, _) = play(&mut exchanges, &served(40_001, SINCE_NS + 40_001 + AWAITED_NS));
+        assert_eq!(joined(&told), [false]);
+    }
+
+    #[test]
+    fn so_many_wait_and_no_more() {
+        let mut exchanges = Exchanges::default();
+        let ports = 1..=u16::try_from(MAX_UNJOINED + 5).unwrap();
+        let records: Vec<_> = ports.flat_map(|port| served(port, 500)).collect();
+        let (told, _) = play(&mut exchanges, &records);
+        assert_eq!(told.len(), 5);
+    }
+}
