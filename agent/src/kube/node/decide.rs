@@ -89,7 +89,9 @@ impl Node {
         let cgroup = self.cgroups.get_mut(&cgroup_id);
         let (
             Some(pod),
-            Some(Cgroup { kind: Kind::Container { id, state, scope, .. }, has_old, .. }),
+            Some(Cgroup {
+                kind: Kind::Container { id, state, scope, .. }, policy, has_old, ..
+            }),
         ) = (pod, cgroup)
         else {
             return Vec::new();
@@ -105,7 +107,7 @@ impl Node {
         let Some((status, instance)) = find(pod, id) else { return Vec::new() };
         if *state == State::LeftOut(Loss::Unplaced) {
             // The API names it after all, and it was ignored meanwhile.
-            *has_old = true;
+            (*policy, *has_old) = (Policy::TRACED, true);
             self.actions.push(Action::Policy(cgroup_id, Policy::TRACED));
         }
         let place = match Life::of(pod) {
