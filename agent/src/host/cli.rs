@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::load::{Attach, Form};
-use crate::kube::select::Detail;
+use super::{
+    capture::{Backend, Capture},
+    load::{Attach, Form},
+};
+use crate::{kube::select::Detail, pipeline::Instrumented};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -61,21 +64,8 @@ pub struct AgentOptions {
     /// The node that it runs on, as Kubernetes calls it
     #[arg(long, value_name = "NAME", env = "NODE_NAME")]
     pub node_name: String,
-    /// Export the spans to this OTLP endpoint: gRPC for port 4317, else HTTP/protobuf
-    #[arg(long, value_name = "URL", help_heading = "Output")]
-    pub otlp: Option<String>,
-    /// The protocol of the endpoint, where its port does not tell
-    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
-    pub otlp_protocol: Option<Protocol>,
-    /// Also write the spans to this file as OTLP/JSON, one request a line
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub out: Option<PathBuf>,
-    /// Export this environment variable of every process, if it has it
-    #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
-    pub env_attributes: Vec<String>,
-    /// Keep the spans of requests that carry a trace context
-    #[arg(long, help_heading = "Output")]
-    pub keep_instrumented: bool,
+    #[command(flatten)]
+    pub spans: SpanOptions,
 
     /// Whether pods are traced of which neither they nor their namespace say anything
     #[arg(long, value_name = "WHETHER", default_value = "disabled", help_heading = "Selection")]
@@ -91,20 +81,10 @@ pub struct AgentOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, help_heading = "Tuning",
           value_parser = ring_bytes)]
     pub ring_bytes: u32,
-    /// Processes that can be traced at one time
-    #[arg(long, value_name = "N", default_value_t = 32 << 10, help_heading = "Tuning",
-          value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
-    pub max_processes: u32,
-    /// Requests of a process that get a span in one second; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Tuning")]
-    pub requests_per_second: u32,
     /// Programs that processes of one container execute, and get spans for, in one second; 0 is no limit.
     /// Beyond it the kernel makes no record, and counts
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Tuning")]
     pub execs_per_second: u32,
-    /// How requests over HTTP are seen
-    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
-    pub capture: CaptureOption,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -154,16 +134,8 @@ pub struct RunOptions {
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<std::ffi::OsString>,
 
-    /// Write the spans to this file as OTLP/JSON, one request a line, as the OpenTelemetry
-    /// Collector's file exporter does
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub out: Option<PathBuf>,
-    /// Export the spans to this OTLP endpoint: gRPC for port 4317, else HTTP/protobuf
-    #[arg(long, value_name = "URL", help_heading = "Output")]
-    pub otlp: Option<String>,
-    /// The protocol of the endpoint, where its port does not tell
-    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
-    pub otlp_protocol: Option<Protocol>,
+    #[command(flatten)]
+    pub spans: SpanOptions,
     /// service.name of the spans; the default is the command's name
     #[arg(long, value_name = "NAME", help_heading = "Output")]
     pub service_name: Option<String>,
@@ -176,15 +148,6 @@ pub struct RunOptions {
     /// Colours in the picture
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub color: When,
-    /// Export this environment variable of every process, if it has it; may be given several
-    /// times. The values of all other variables stay on this machine
-    #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
-    pub env_attributes: Vec<String>,
-
-    /// Keep the spans of requests that carry a trace context: the program that made them has a
-    /// tracer of its own, and its spans are otherwise left to it
-    #[arg(long, help_heading = "Output")]
-    pub keep_instrumented: bool,
 
     /// Run the command as this user (NAME or UID, with :GROUP or :GID if not the user's own);
     /// under sudo the default is the user who called it
@@ -206,6 +169,39 @@ pub struct RunOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, help_heading = "Tuning",
           value_parser = ring_bytes)]
     pub ring_bytes: u32,
+    /// Print what the probes do, as they do it
+    #[arg(long, help_heading = "Tuning")]
+    pub probe_log: bool,
+    /// How the probes attach
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
+    pub attach: AttachOption,
+    /// Keep the kernel's records in this file, for tests and benchmarks. It holds the whole
+    /// environment of every process, secrets and all
+    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
+    pub record: Option<PathBuf>,
+}
+
+/// What `run` and `agent` do alike.
+#[derive(Debug, Args)]
+pub struct SpanOptions {
+    /// Write the spans to this file as OTLP/JSON, one request a line, as the OpenTelemetry
+    /// Collector's file exporter does
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Export the spans to this OTLP endpoint: gRPC for port 4317, else HTTP/protobuf
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub otlp: Option<String>,
+    /// The protocol of the endpoint, where its port does not tell
+    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
+    pub otlp_protocol: Option<Protocol>,
+    /// Export this environment variable of every process, if it has it; may be given several
+    /// times. The values of all other variables stay on this machine
+    #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
+    pub env_attributes: Vec<String>,
+    /// Keep the spans of requests that carry a trace context: the program that made them has a
+    /// tracer of its own, and its spans are otherwise left to it
+    #[arg(long, help_heading = "Output")]
+    pub keep_instrumented: bool,
     /// Processes that can be traced at one time
     #[arg(long, value_name = "N", default_value_t = 32 << 10, help_heading = "Tuning",
           value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
@@ -214,19 +210,15 @@ pub struct RunOptions {
     /// event on the span of the process. 0 is no limit
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Tuning")]
     pub requests_per_second: u32,
-    /// Print what the probes do, as they do it
-    #[arg(long, help_heading = "Tuning")]
-    pub probe_log: bool,
-    /// How the probes attach
-    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
-    pub attach: AttachOption,
     /// How requests over HTTP are seen
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = "Tuning")]
     pub capture: CaptureOption,
-    /// Keep the kernel's records in this file, for tests and benchmarks. It holds the whole
-    /// environment of every process, secrets and all
-    #[arg(long, value_name = "FILE", help_heading = "Tuning")]
-    pub record: Option<PathBuf>,
+}
+
+impl SpanOptions {
+    pub fn instrumented(&self) -> Instrumented {
+        if self.keep_instrumented { Instrumented::Keep } else { Instrumented::Leave }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -264,6 +256,19 @@ pub enum CaptureOption {
     Tracepoint,
     /// Not at all: processes only
     Off,
+}
+
+impl CaptureOption {
+    /// `None` where requests are not to be seen.
+    pub fn wanted(self) -> Option<Capture> {
+        match self {
+            Self::Off => None,
+            Self::Auto => Some(Capture::Auto),
+            Self::Fentry => Some(Capture::Only(Backend::Fentry)),
+            Self::Kprobe => Some(Capture::Only(Backend::Kprobe)),
+            Self::Tracepoint => Some(Capture::Only(Backend::Tracepoint)),
+        }
+    }
 }
 
 impl From<DetailOption> for Detail {

@@ -1,14 +1,12 @@
 //! The embedded object -> maps and attached programs, one program at a time.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
-
-use abi::{loss::Count, settings::Offset, task::Task};
+use abi::settings::Offset;
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{MapData, RingBuf},
     programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use zerocopy::IntoBytes as _;
 
 pub use super::policy::ByCgroup;
 use super::{
@@ -16,7 +14,6 @@ use super::{
     kcall, memory,
     offset::{self, OffsetError, Sockets},
 };
-use crate::event::{Comm, Fork, Left};
 
 static PLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus.bpf.o"));
 static LOGGING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus-log.bpf.o"));
@@ -138,29 +135,17 @@ impl Default for Options {
 /// The loaded object. Dropping it detaches everything.
 #[derive(Debug)]
 pub struct Probes {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// The parsed type information; large, so it is dropped before anything runs.
     btf: Option<Btf>,
     /// Which copies of each program are attached.
-    copies: &'static [&'static str],
+    pub(super) copies: &'static [&'static str],
     /// Which programs on sockets fit.
     pub(super) sockets: Sockets,
     /// The programs on sockets that are attached.
     pub(super) requests: Vec<String>,
     /// Why those on UNIX sockets are not.
     pub(super) unix: Option<LoadError>,
-}
-
-/// What the kernel side counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub seen: u64,
-    pub emitted: u64,
-    pub ring_full: u64,
-    pub tasks_full: u64,
-    pub cut_unreadable: u64,
-    pub connections_full: u64,
-    pub not_http: u64,
 }
 
 impl Probes {
@@ -273,40 +258,6 @@ impl Probes {
         RingBuf::try_from(map).map_err(|source| LoadError::Map { name: "RING", source })
     }
 
-    /// Traced processes that live, those without a span too.
-    pub fn tracked(&self) -> Result<usize, LoadError> {
-        let failed = |source| LoadError::Map { name: "TASKS", source };
-        let map = self.ebpf.map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
-        let map: HashMap<_, u32, [u8; size_of::<Task>()]> =
-            HashMap::try_from(map).map_err(failed)?;
-        Ok(map.keys().count())
-    }
-
-    /// What is traced and lives.
-    pub fn left(&self) -> Result<Left, LoadError> {
-        let failed = |source| LoadError::Map { name: "TASKS", source };
-        let map = self.ebpf.map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
-        let map: HashMap<_, u32, [u8; size_of::<Task>()]> =
-            HashMap::try_from(map).map_err(failed)?;
-        let mut left = Left::default();
-        for entry in map.iter() {
-            let (pid, bytes) = entry.map_err(failed)?;
-            let Ok(task) = Task::read_from_bytes(&bytes) else { continue };
-            left.running.insert(task.process);
-            if !task.budget.beyond.is_empty() {
-                left.beyond.push((task.owner, task.budget.beyond));
-            }
-            if task.owner != task.process {
-                // Gone by now, or its id is another one here.
-                let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-                let comm = Comm::from_text(&comm.unwrap_or_else(|_| "(fork)".to_owned()));
-                let (process, owner, beyond) = (task.process, task.owner, task.budget.beyond);
-                left.forks.push(Fork { process, owner, comm, beyond });
-            }
-        }
-        Ok(left)
-    }
-
     /// No record comes any more. Gives how many events were missed until now.
     pub fn detach(&mut self) -> Result<u64, LoadError> {
         let missed = self.missed();
@@ -314,42 +265,6 @@ impl Probes {
             unload(program)?;
         }
         Ok(missed)
-    }
-
-    pub fn counts(&self) -> Result<Counts, LoadError> {
-        let failed = |source| LoadError::Map { name: "COUNTS", source };
-        let map = self.ebpf.map("COUNTS").ok_or(LoadError::Absent("COUNTS"))?;
-        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(map).map_err(failed)?;
-        let sum = |count: Count| {
-            map.get(&count.0, 0).map(|values| values.iter().sum::<u64>()).map_err(failed)
-        };
-        Ok(Counts {
-            seen: sum(Count::SEEN)?,
-            emitted: sum(Count::EMITTED)?,
-            ring_full: sum(Count::LOST_RING_FULL)?,
-            tasks_full: sum(Count::LOST_TASKS_FULL)?,
-            cut_unreadable: sum(Count::CUT_UNREADABLE)?,
-            connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
-            not_http: sum(Count::NOT_HTTP)?,
-        })
-    }
-
-    /// How many events no copy of a program saw, at most: of each program the copy that missed
-    /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
-    fn missed(&self) -> u64 {
-        let of_copy = |name: String| -> Option<u64> {
-            let fd = self.ebpf.program(&name)?.fd().ok()?.as_fd().as_raw_fd();
-            let shown = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = shown.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse().ok()
-        };
-        let least = |(program, _): &(&str, &str)| {
-            let copies = self.copies.iter().map(|copy| format!("{program}{copy}"));
-            let raw = of_copy(format!("{program}_raw"));
-            copies.filter_map(of_copy).chain(raw).min().unwrap_or(0)
-        };
-        let requests = self.requests.iter().cloned().filter_map(of_copy);
-        PROCESS_FAMILY.iter().map(least).chain(requests).sum()
     }
 
     /// Whether something can come in between a tracepoint's program.
@@ -363,10 +278,6 @@ impl Probes {
 
     pub(super) fn parts(&mut self) -> (&mut Ebpf, &mut Option<Btf>) {
         (&mut self.ebpf, &mut self.btf)
-    }
-
-    pub(super) fn ebpf(&self) -> &Ebpf {
-        &self.ebpf
     }
 
     /// For `--probe-log`.

@@ -7,10 +7,9 @@ use abi::{
     task::{Task, flag},
 };
 use aya::{
-    maps::{HashMap, MapData},
+    maps::HashMap,
     programs::{Iter, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
-use zerocopy::FromBytes as _;
 
 use super::{
     attach::{Attached, attach, attach_raw},
@@ -123,20 +122,6 @@ impl Probes {
             program.test_run(options).map_err(refused)?;
         }
         Ok(())
-    }
-
-    /// All that is traced.
-    fn tasks(&self) -> Result<Vec<Task>, LoadError> {
-        let failed = |source| LoadError::Map { name: "TASKS", source };
-        let map = self.ebpf().map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
-        let map: HashMap<&MapData, u32, [u8; size_of::<Task>()]> =
-            HashMap::try_from(map).map_err(failed)?;
-        let mut tasks = Vec::new();
-        for entry in map.iter() {
-            let (_, bytes) = entry.map_err(failed)?;
-            tasks.extend(Task::read_from_bytes(&bytes));
-        }
-        Ok(tasks)
     }
 }
 

@@ -4,8 +4,6 @@
 //! `-`; a container's is its id, or with systemd the runtime's prefix, the id and `.scope`
 //! (pkg/kubelet/cm/cgroup_manager_linux.go of Kubernetes; containerd, CRI-O and Docker).
 
-use std::fmt;
-
 /// The UID of an object. Of a static pod the hash of its file: 32 digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Uid(pub String);
@@ -13,18 +11,6 @@ pub struct Uid(pub String);
 /// The id that a container runtime gave.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContainerId(pub String);
-
-impl fmt::Display for Uid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Whose a control group is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use crate::{
         say,
     },
     kube::node::{Action, Node},
-    loss::{Ledger, Loss},
+    loss::Ledger,
     redact::CleanSpan,
 };
 
@@ -250,10 +250,7 @@ impl Collector {
         let counts = self.probes.counts()?;
         let held = self.node.held();
         let ledger = self.node.pipeline_mut().ledger_mut();
-        ledger.lose_in_kernel(Loss::RingFull, counts.ring_full);
-        ledger.lose_in_kernel(Loss::TasksFull, counts.tasks_full);
-        ledger.lose_in_kernel(Loss::ConnectionsFull, counts.connections_full);
-        ledger.lose_in_kernel(Loss::Missed, missed);
+        counts.enter(missed, ledger);
         Ok(Collected { ledger: *ledger, held })
     }
 }

@@ -25,26 +25,26 @@ use signal_hook::{
 
 use self::collect::Collector;
 use super::{
-    capture::{Backend, Capture},
+    capture::Capture,
     cgroups::{self, Hierarchy},
-    cli::{AgentOptions, CaptureOption, Whether},
+    cli::{AgentOptions, Whether},
     clocks,
     config::{self, Environment},
     deliver::{Account, Deliverer},
     export::Exporter,
     load::{Attach, ByCgroup, Options, ProbeLog, Probes},
+    machine,
     outfile::OutFile,
     say,
 };
 use crate::{
-    assemble::Machine,
     correlate::{Root, run_trace_id},
     environ::AllowList,
     kube::{
         node::{self, Node},
         select::Unsaid,
     },
-    pipeline::{self, Instrumented, Pipeline},
+    pipeline::{self, Pipeline},
     span::Resource,
 };
 
@@ -67,9 +67,10 @@ pub fn main(options: &AgentOptions) -> ExitCode {
 
 fn run(options: &AgentOptions) -> anyhow::Result<()> {
     let environment = Environment(&config::process_environment);
-    let endpoint = config::endpoint(options.otlp.as_deref(), options.otlp_protocol, &environment)?;
+    let endpoint =
+        config::endpoint(options.spans.otlp.as_deref(), options.spans.otlp_protocol, &environment)?;
     let exporter = endpoint.as_ref().map(Exporter::new).transpose()?;
-    let out = options.out.as_deref().map(OutFile::create).transpose()?;
+    let out = options.spans.out.as_deref().map(OutFile::create).transpose()?;
     if exporter.is_none() && out.is_none() {
         anyhow::bail!(
             "spans go nowhere: give --otlp URL, OTEL_EXPORTER_OTLP_ENDPOINT or --out FILE"
@@ -131,8 +132,8 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
 fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Probes> {
     let mut probes = Probes::load(Options {
         ring_bytes: options.ring_bytes,
-        max_tasks: options.max_processes,
-        requests_per_second: options.requests_per_second,
+        max_tasks: options.spans.max_processes,
+        requests_per_second: options.spans.requests_per_second,
         cgroups: Some(ByCgroup {
             hierarchy_id: hierarchy.id,
             subsystem: hierarchy.subsystem,
@@ -142,41 +143,27 @@ fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Pro
     })?;
     probes.attach(Attach::Auto)?;
     probes.attach_cgroups()?;
-    let wanted = match options.capture {
-        CaptureOption::Off => return Ok(probes),
-        CaptureOption::Auto => {
-            if let Err(error) = probes.attach_requests(Capture::Auto) {
-                say::line(format_args!("requests are not seen: {}", say::chain(&error)));
-            }
-            return Ok(probes);
+    let Some(wanted) = options.spans.capture.wanted() else { return Ok(probes) };
+    match probes.attach_requests(wanted) {
+        Err(error) if wanted == Capture::Auto => {
+            say::line(format_args!("requests are not seen: {}", say::chain(&error)));
         }
-        CaptureOption::Fentry => Backend::Fentry,
-        CaptureOption::Kprobe => Backend::Kprobe,
-        CaptureOption::Tracepoint => Backend::Tracepoint,
-    };
-    probes.attach_requests(Capture::Only(wanted))?;
+        attached => drop(attached?),
+    }
     Ok(probes)
 }
 
 fn node(options: &AgentOptions, environment: &Environment<'_>) -> anyhow::Result<Node> {
     let (boot_id, clock) = (clocks::boot_id()?, clocks::both());
-    let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
     let pipeline = Pipeline::new(pipeline::Config {
         // Of what is in no container, which is not told.
         root: Root { trace_id: run_trace_id(&boot_id, 0, 0), span_id: None, above: None },
         boot_id,
-        machine: Machine {
-            clock,
-            page_bytes: page_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4096),
-        },
+        machine: machine::machine(clock)?,
         sampler: config::sampler(environment)?,
-        allow: AllowList(options.env_attributes.clone()),
-        requests_per_second: options.requests_per_second,
-        instrumented: if options.keep_instrumented {
-            Instrumented::Keep
-        } else {
-            Instrumented::Leave
-        },
+        allow: AllowList(options.spans.env_attributes.clone()),
+        requests_per_second: options.spans.requests_per_second,
+        instrumented: options.spans.instrumented(),
     });
     let config = node::Config {
         unsaid: Unsaid {

@@ -20,11 +20,12 @@ use crate::{
     host::{
         cli::RunOptions,
         clocks::{self, Deadline},
-        load::{Counts, LoadError, Probes},
+        load::{LoadError, Probes},
         ring::Ring,
         say,
+        state::Counts,
     },
-    loss::{Ledger, Loss},
+    loss::Ledger,
     pipeline::Pipeline,
     record,
     redact::CleanSpan,
@@ -141,10 +142,7 @@ impl Collector {
             recording.finish();
         }
         let ledger = self.pipeline.ledger_mut();
-        ledger.lose_in_kernel(Loss::RingFull, counts.ring_full);
-        ledger.lose_in_kernel(Loss::TasksFull, counts.tasks_full);
-        ledger.lose_in_kernel(Loss::ConnectionsFull, counts.connections_full);
-        ledger.lose_in_kernel(Loss::Missed, missed);
+        counts.enter(missed, ledger);
         Ok(Collected { ledger: *ledger, held: self.pipeline.held(), counts })
     }
 }

@@ -18,22 +18,22 @@ use self::{
     signals::Forwarder,
 };
 use super::{
-    capture::{Backend, Capture},
-    cli::{CaptureOption, RunOptions},
+    capture::Capture,
+    cli::RunOptions,
     clocks,
     config::{self, Environment},
     deliver::Deliverer,
     export::Exporter,
     load::{Options, ProbeLog, Probes, verifier_log},
+    machine,
     outfile::OutFile,
     say,
 };
 use crate::{
-    assemble::Machine,
     correlate::{Root, process_span_id, run_trace_id},
     environ::{self, AllowList},
     event::TaskId,
-    pipeline::{self, Instrumented, Pipeline},
+    pipeline::{self, Pipeline},
     redact::CleanSpan,
 };
 
@@ -96,8 +96,8 @@ impl Session {
     /// Everything that can go wrong before the command runs.
     fn prepare(options: &RunOptions, command: &CommandLine) -> anyhow::Result<Self> {
         let environment = Environment(&config::process_environment);
-        let protocol = options.otlp_protocol;
-        let endpoint = config::endpoint(options.otlp.as_deref(), protocol, &environment);
+        let protocol = options.spans.otlp_protocol;
+        let endpoint = config::endpoint(options.spans.otlp.as_deref(), protocol, &environment);
         let endpoint = or_without(options, "spans are not exported", endpoint)?;
         let exporter = endpoint.as_ref().map(Exporter::new).transpose();
         let exporter = or_without(options, "spans are not exported", exporter)?;
@@ -107,7 +107,7 @@ impl Session {
         or_without(options, "the variable is ignored", wrong.map_or(Ok(()), Err))?;
         let sampler = config::sampler(&environment);
         let sampler = or_without(options, "the default sampler is used", sampler)?;
-        let out = options.out.as_deref().map(OutFile::create).transpose();
+        let out = options.spans.out.as_deref().map(OutFile::create).transpose();
         let out = or_without(options, "no file is written", out)?;
         let probes = attached(options)?;
 
@@ -120,22 +120,14 @@ impl Session {
             span_id: options.propagate.then(|| process_span_id(&boot_id, first)),
             above: environ::context_of(environment.0),
         };
-        let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
         let pipeline = Pipeline::new(pipeline::Config {
             boot_id,
             root: root.clone(),
-            machine: Machine {
-                clock: clocks::both(),
-                page_bytes: page_bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4096),
-            },
+            machine: machine::machine(clocks::both())?,
             sampler,
-            allow: AllowList(options.env_attributes.clone()),
-            requests_per_second: options.requests_per_second,
-            instrumented: if options.keep_instrumented {
-                Instrumented::Keep
-            } else {
-                Instrumented::Leave
-            },
+            allow: AllowList(options.spans.env_attributes.clone()),
+            requests_per_second: options.spans.requests_per_second,
+            instrumented: options.spans.instrumented(),
         });
         let deliverer = Deliverer::new(resource, out, exporter, Some(report::waterfall(options)));
         Ok(Self { probes, pipeline, deliverer, root })
@@ -202,8 +194,8 @@ fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
     let log = if options.probe_log { ProbeLog::On } else { ProbeLog::Off };
     let mut probes = Probes::load(Options {
         ring_bytes: options.ring_bytes,
-        max_tasks: options.max_processes,
-        requests_per_second: options.requests_per_second,
+        max_tasks: options.spans.max_processes,
+        requests_per_second: options.spans.requests_per_second,
         cgroups: None,
         log,
     })?;
@@ -212,18 +204,13 @@ fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
             say::line(format_args!("the kernel's verifier said:\n{log}"));
         }
     })?;
-    let wanted = match options.capture {
-        CaptureOption::Off => return Ok(probes),
-        CaptureOption::Auto => {
-            // `doctor` says why it cannot be.
-            drop(probes.attach_requests(Capture::Auto));
-            return Ok(probes);
-        }
-        CaptureOption::Fentry => Backend::Fentry,
-        CaptureOption::Kprobe => Backend::Kprobe,
-        CaptureOption::Tracepoint => Backend::Tracepoint,
-    };
-    probes.attach_requests(Capture::Only(wanted)).inspect_err(|error| {
+    let Some(wanted) = options.spans.capture.wanted() else { return Ok(probes) };
+    if wanted == Capture::Auto {
+        // `doctor` says why it cannot be.
+        drop(probes.attach_requests(wanted));
+        return Ok(probes);
+    }
+    probes.attach_requests(wanted).inspect_err(|error| {
         if let Some(log) = verifier_log(error) {
             say::line(format_args!("the kernel's verifier said:\n{log}"));
         }

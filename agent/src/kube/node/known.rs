@@ -29,6 +29,9 @@ impl Known {
     /// Of a container that restarts for ever only the last runs can be named again.
     pub(super) fn forget_told(&mut self, cgroups: &HashMap<u64, Cgroup>) {
         let Some(pod) = &self.pod else { return };
+        if self.told.len() <= pod.status.containers().count() {
+            return;
+        }
         let named: HashSet<ContainerId> = pod
             .status
             .containers()
@@ -36,8 +39,6 @@ impl Known {
             .map(|one| one.id)
             .collect();
         let is_there = |id: &ContainerId| cgroups.values().any(|cgroup| cgroup.of(id).is_some());
-        if self.told.len() > named.len() {
-            self.told.retain(|id| named.contains(id) || is_there(id));
-        }
+        self.told.retain(|id| named.contains(id) || is_there(id));
     }
 }

@@ -24,7 +24,7 @@ use super::{
     hold::{self, Hold},
     name::{Name, Uid},
     object::{ContainerStatus, Namespace, Pod},
-    select::{Selection, Unsaid},
+    select::Unsaid,
     story::{self, Seen},
 };
 use crate::{
@@ -126,11 +126,6 @@ impl Node {
         let records = self.hold.all();
         self.pipeline.ledger_mut().lose(Loss::Unplaced, records);
         self.pipeline.leave();
-    }
-
-    /// Pods and why they are traced or not, for people.
-    pub fn pods(&self) -> impl Iterator<Item = (&Pod, Option<Selection>)> {
-        self.pods.values().filter_map(|known| Some((known.pod.as_ref()?, known.selection)))
     }
 
     /// Takes one record of the ring.

@@ -1,0 +1,112 @@
+//! What the kernel side knows: which tasks are traced, and what it counted.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use abi::{loss::Count, task::Task};
+use aya::maps::{HashMap, MapData, PerCpuArray};
+use zerocopy::FromBytes as _;
+
+use super::load::{LoadError, PROCESS_FAMILY, Probes};
+use crate::{
+    event::{Comm, Fork, Left},
+    loss::{Ledger, Loss},
+};
+
+/// What the kernel side counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub seen: u64,
+    pub emitted: u64,
+    pub ring_full: u64,
+    pub tasks_full: u64,
+    pub cut_unreadable: u64,
+    pub connections_full: u64,
+    pub not_http: u64,
+}
+
+impl Counts {
+    /// Enters what was lost before anybody received it; `missed` is what [`Probes::detach`] gave.
+    pub fn enter(&self, missed: u64, ledger: &mut Ledger) {
+        ledger.lose_in_kernel(Loss::RingFull, self.ring_full);
+        ledger.lose_in_kernel(Loss::TasksFull, self.tasks_full);
+        ledger.lose_in_kernel(Loss::ConnectionsFull, self.connections_full);
+        ledger.lose_in_kernel(Loss::Missed, missed);
+    }
+}
+
+impl Probes {
+    /// Traced processes that live, those without a span too.
+    pub fn tracked(&self) -> Result<usize, LoadError> {
+        Ok(self.task_map()?.keys().count())
+    }
+
+    /// All that is traced.
+    pub(super) fn tasks(&self) -> Result<Vec<Task>, LoadError> {
+        let mut tasks = Vec::new();
+        for entry in self.task_map()?.iter() {
+            let (_, bytes) = entry.map_err(|source| LoadError::Map { name: "TASKS", source })?;
+            tasks.extend(Task::read_from_bytes(&bytes));
+        }
+        Ok(tasks)
+    }
+
+    fn task_map(&self) -> Result<HashMap<&MapData, u32, [u8; size_of::<Task>()]>, LoadError> {
+        let map = self.ebpf.map("TASKS").ok_or(LoadError::Absent("TASKS"))?;
+        HashMap::try_from(map).map_err(|source| LoadError::Map { name: "TASKS", source })
+    }
+
+    /// What is traced and lives.
+    pub fn left(&self) -> Result<Left, LoadError> {
+        let mut left = Left::default();
+        for task in self.tasks()? {
+            left.running.insert(task.process);
+            if !task.budget.beyond.is_empty() {
+                left.beyond.push((task.owner, task.budget.beyond));
+            }
+            if task.owner != task.process {
+                // Gone by now, or its id is another one here.
+                let comm = std::fs::read_to_string(format!("/proc/{}/comm", task.process.pid));
+                let comm = Comm::from_text(&comm.unwrap_or_else(|_| "(fork)".to_owned()));
+                let (process, owner, beyond) = (task.process, task.owner, task.budget.beyond);
+                left.forks.push(Fork { process, owner, comm, beyond });
+            }
+        }
+        Ok(left)
+    }
+
+    pub fn counts(&self) -> Result<Counts, LoadError> {
+        let failed = |source| LoadError::Map { name: "COUNTS", source };
+        let map = self.ebpf.map("COUNTS").ok_or(LoadError::Absent("COUNTS"))?;
+        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(map).map_err(failed)?;
+        let sum = |count: Count| {
+            map.get(&count.0, 0).map(|values| values.iter().sum::<u64>()).map_err(failed)
+        };
+        Ok(Counts {
+            seen: sum(Count::SEEN)?,
+            emitted: sum(Count::EMITTED)?,
+            ring_full: sum(Count::LOST_RING_FULL)?,
+            tasks_full: sum(Count::LOST_TASKS_FULL)?,
+            cut_unreadable: sum(Count::CUT_UNREADABLE)?,
+            connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
+            not_http: sum(Count::NOT_HTTP)?,
+        })
+    }
+
+    /// How many events no copy of a program saw, at most: of each program the copy that missed
+    /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
+    pub(super) fn missed(&self) -> u64 {
+        let of_copy = |name: String| -> Option<u64> {
+            let fd = self.ebpf.program(&name)?.fd().ok()?.as_fd().as_raw_fd();
+            let shown = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = shown.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        let least = |(program, _): &(&str, &str)| {
+            let copies = self.copies.iter().map(|copy| format!("{program}{copy}"));
+            let raw = of_copy(format!("{program}_raw"));
+            copies.filter_map(of_copy).chain(raw).min().unwrap_or(0)
+        };
+        let requests = self.requests.iter().cloned().filter_map(of_copy);
+        PROCESS_FAMILY.iter().map(least).chain(requests).sum()
+    }
+}
