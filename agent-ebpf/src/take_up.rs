@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "aya has no context for iterators; map values are shared")]
 
 use abi::task::{Task, flag};
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 
 use crate::{
     admit::{Admitted, identify},
@@ -47,12 +47,13 @@ fn take(task: KernelPtr) {
     }
     let pid = task.u32(at.task_tgid);
     let process = identify(pid, task);
-    if let Some(known) = Admitted::of(pid)
-        && known.process() == process
-        && !known.is(flag::DROPPED)
-    {
-        return;
-    }
+    let how = match Admitted::of(pid) {
+        Some(known) if known.process() == process && !known.is(flag::DROPPED) => return,
+        // It goes on anew, or it is another with the same id, of which the end was missed.
+        Some(_) => BPF_ANY,
+        // Where its fork or exec is told meanwhile, that entry stays.
+        None => BPF_NOEXIST,
+    };
     let entry = Task {
         process,
         owner: process,
@@ -64,7 +65,7 @@ fn take(task: KernelPtr) {
         ..Task::NEW
     };
     // What finds no room is found again the next time.
-    let _no_room = TASKS.insert(pid, entry, u64::from(BPF_ANY));
+    let _no_room = TASKS.insert(pid, entry, u64::from(how));
     if has_ended(task) {
         // Its end may have come before the entry.
         let _told = TASKS.remove(pid);

@@ -7,7 +7,7 @@ mod containers;
 
 use crate::{
     assemble::{Assembler, Machine},
-    correlate::{Correlator, Root},
+    correlate::{Correlator, Of, Root},
     decode::{DecodeError, decode},
     environ::{self, AllowList},
     event::{BootNanos, Event, Exec, Exit, Left, Role, TaskId},
@@ -128,7 +128,7 @@ impl Pipeline {
         exit.beyond.add(&self.exchanges.exit(exit.process));
         self.ledger.go_beyond(&exit.beyond);
         let placement = self.correlator.exit(&exit);
-        let left_out = self.correlator.left_out(&placement, false);
+        let left_out = self.correlator.left_out(&placement, Of::Process);
         if let Some(span) = self.assembler.exit(&exit, placement) {
             self.complete_unless(left_out, span, out);
         }
@@ -157,7 +157,7 @@ impl Pipeline {
                 Told::Exchange(exchange) => {
                     self.ledger.malformed_contexts += u64::from(exchange.request.malformed_context);
                     let placement = self.correlator.exchange(&exchange);
-                    let left_out = self.correlator.left_out(&placement, true);
+                    let left_out = self.correlator.left_out(&placement, Of::Request);
                     let span = self.assembler.exchange(*exchange, placement);
                     self.complete_unless(left_out, span, out);
                 }
@@ -168,7 +168,7 @@ impl Pipeline {
                 }
                 Told::Refused(connection) => {
                     let placement = self.correlator.refused(&connection);
-                    let left_out = self.correlator.left_out(&placement, true);
+                    let left_out = self.correlator.left_out(&placement, Of::Request);
                     let span = self.assembler.refused(&connection, placement);
                     self.complete_unless(left_out, span, out);
                 }

@@ -66,6 +66,9 @@ pub mod key {
     pub const TAKEN_UP: &str = "lynceus.process.taken_up";
     /// Of the span of a container; a reason as `k8s.container.status.reason`, but of this container.
     pub const CONTAINER_EXIT_CODE: &str = "lynceus.container.exit_code";
+    /// Why the end of the span is not the end of the container or pod: [`STILL_RUNNING`].
+    pub const CONTAINER_UNFINISHED: &str = "lynceus.container.unfinished";
+    pub const POD_UNFINISHED: &str = "lynceus.pod.unfinished";
     pub const CONTAINER_REASON: &str =
         opentelemetry_semantic_conventions::attribute::K8S_CONTAINER_STATUS_REASON;
     pub const POD_PHASE: &str = opentelemetry_semantic_conventions::attribute::K8S_POD_STATUS_PHASE;
@@ -84,6 +87,14 @@ pub mod key {
     pub const EVENT_EXEC: &str = "process.exec";
     /// Span event: more requests in one second than get a span; how many, each way, by status.
     pub const EVENT_BEYOND: &str = "lynceus.requests.over_budget";
+    /// Span event on a container's: more programs executed in one second than are told; how many.
+    pub const EVENT_LIMITED: &str = "lynceus.processes.over_limit";
+    pub const LIMITED_EXECS: &str = "lynceus.processes.execs";
+    pub const LIMITED_FORKS: &str = "lynceus.processes.forks";
+    /// Span event on a pod's: it has as many spans as a pod gets, and gets none of processes and requests
+    /// from then on.
+    pub const EVENT_SPENT: &str = "lynceus.spans.over_budget";
+    pub const SPENT_SPANS: &str = "lynceus.spans.told";
     /// Followed by `client` or `server`, and what is counted.
     pub const REQUESTS_PREFIX: &str = "lynceus.requests.";
     /// Span event: a fork without an exec did not end well.

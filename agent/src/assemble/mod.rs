@@ -14,7 +14,7 @@ use crate::{
     environ::Environ,
     event::{Beyond, BootNanos, Connection, Exec, Exit, Fork, TaskId},
     exchange::Exchange,
-    span::Span,
+    span::{Span, key},
 };
 
 /// Processes that are kept track of at one time.
@@ -105,15 +105,28 @@ impl Assembler {
 
     /// The container with this control group is gone: what of its processes was not seen to end.
     pub fn close(&mut self, cgroup_id: u64, now: BootNanos) -> Vec<(Placement, Span)> {
-        let ended = self.open.extract_if(|_, open| open.is_of(cgroup_id));
-        let mut ended: Vec<Open> = ended.map(|(_, open)| open).collect();
-        ended.sort_by_key(Open::start);
-        let records: u64 = ended.iter().map(|open| u64::from(open.records())).sum();
+        self.take_open(cgroup_id, now, key::END_LOST)
+    }
+
+    /// The container with this control group is not wanted any more: its processes still run.
+    pub fn stop(&mut self, cgroup_id: u64, now: BootNanos) -> Vec<(Placement, Span)> {
+        self.take_open(cgroup_id, now, key::STILL_RUNNING)
+    }
+
+    fn take_open(
+        &mut self,
+        cgroup_id: u64,
+        now: BootNanos,
+        why: &'static str,
+    ) -> Vec<(Placement, Span)> {
+        let taken = self.open.extract_if(|_, open| open.is_of(cgroup_id));
+        let mut taken: Vec<Open> = taken.map(|(_, open)| open).collect();
+        taken.sort_by_key(Open::start);
+        let records: u64 = taken.iter().map(|open| u64::from(open.records())).sum();
         self.held = self.held.saturating_sub(records);
-        let told = |open: Open| {
-            (open.placement().clone(), open.unfinished(now, &HashSet::new(), &self.machine))
-        };
-        ended.into_iter().map(told).collect()
+        let told =
+            |open: Open| (open.placement().clone(), open.unfinished(now, why, &self.machine));
+        taken.into_iter().map(told).collect()
     }
 
     /// Somebody else goes on with what runs.
@@ -126,9 +139,14 @@ impl Assembler {
     /// and of which the end was lost.
     pub fn finish(&mut self, now: BootNanos, running: &HashSet<TaskId>) -> Vec<Span> {
         self.held = 0;
-        let mut left: Vec<Open> = self.open.drain().map(|(_, open)| open).collect();
-        left.sort_by_key(Open::start);
-        left.into_iter().map(|open| open.unfinished(now, running, &self.machine)).collect()
+        let mut left: Vec<(TaskId, Open)> = self.open.drain().collect();
+        left.sort_by_key(|(_, open)| open.start());
+        let told = |(process, open): (TaskId, Open)| {
+            let runs = running.contains(&process);
+            let why = if runs { key::STILL_RUNNING } else { key::END_LOST };
+            open.unfinished(now, why, &self.machine)
+        };
+        left.into_iter().map(told).collect()
     }
 
     pub fn held(&self) -> u64 {

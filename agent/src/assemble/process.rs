@@ -1,6 +1,6 @@
 //! Exec to exit -> the span of a process, in the terms of the semantic conventions for CLI programs.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Machine, beyond};
 use crate::{
@@ -128,15 +128,8 @@ impl Open {
         span
     }
 
-    pub(super) fn unfinished(
-        self,
-        now: BootNanos,
-        running: &HashSet<TaskId>,
-        machine: &Machine,
-    ) -> Span {
-        let runs = running.contains(&self.process);
+    pub(super) fn unfinished(self, now: BootNanos, why: &'static str, machine: &Machine) -> Span {
         let mut span = self.span(now, machine);
-        let why = if runs { key::STILL_RUNNING } else { key::END_LOST };
         span.attributes.push(Attribute::new(key::UNFINISHED, why));
         span
     }

@@ -5,6 +5,7 @@ mod scoped;
 #[cfg(test)]
 mod tests;
 
+pub use self::scoped::Of;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -118,6 +119,8 @@ struct Entered {
     scope: Arc<Scope>,
     /// Its first process was there.
     is_entered: bool,
+    /// Spans, since somebody asked.
+    told: u64,
 }
 
 #[derive(Debug)]

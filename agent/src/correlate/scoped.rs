@@ -1,6 +1,6 @@
 //! What is of a container: where it stands where no other span is above it, and whether it is wanted.
 
-use std::sync::Arc;
+use std::{collections::HashSet, mem, sync::Arc};
 
 use super::{Correlator, Entered, Known, Placement};
 use crate::{
@@ -13,6 +13,13 @@ use crate::{
 /// A process of a service that runs for longer is taken for one that does not end by itself: what it asks
 /// is not shown below it, nanoseconds.
 const LONG: u64 = 60_000_000_000;
+
+/// What a span tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    Process,
+    Request,
+}
 
 impl Correlator {
     /// Where the span of a process stands that was started by another, or by nobody who is known.
@@ -40,7 +47,7 @@ impl Correlator {
         match self.scopes.get_mut(&scope.cgroup_id) {
             Some(known) => known.scope = scope,
             None => {
-                self.scopes.insert(scope.cgroup_id, Entered { scope, is_entered: false });
+                self.scopes.insert(scope.cgroup_id, Entered { scope, is_entered: false, told: 0 });
             }
         }
     }
@@ -59,25 +66,38 @@ impl Correlator {
     pub fn close(&mut self, cgroup_id: u64) {
         self.scopes.remove(&cgroup_id);
         self.inner.retain(|_, container| *container != cgroup_id);
-        let is_of = |known: &Known| {
-            known.placement.scope.as_ref().is_some_and(|scope| scope.cgroup_id == cgroup_id)
-        };
-        self.known.retain(|_, known| !is_of(known));
+        self.known.retain(|_, known| !known.is_of(cgroup_id));
         let known = &self.known;
         self.ended.retain(|ended| known.contains_key(ended));
     }
 
-    /// Why a span of a container is not wanted.
-    pub fn left_out(&self, placement: &Placement, is_request: bool) -> Option<Loss> {
+    /// The processes of a container that are known.
+    pub fn owners(&self, cgroup_id: u64) -> HashSet<TaskId> {
+        let its = self.known.iter().filter(|(_, known)| known.is_of(cgroup_id));
+        its.map(|(process, _)| *process).collect()
+    }
+
+    /// Why a span is not wanted. One that is is counted for its container.
+    pub fn left_out(&mut self, placement: &Placement, of: Of) -> Option<Loss> {
         let Some(scope) = placement.scope.as_ref() else {
             return self.containers_only.then_some(Loss::Unplaced);
         };
-        let Some(current) = self.scopes.get(&scope.cgroup_id) else {
+        let Some(current) = self.scopes.get_mut(&scope.cgroup_id) else {
             return Some(Loss::NotSelected);
         };
         let detail = current.scope.detail;
-        let is_wanted = if is_request { detail.has_requests() } else { detail.has_processes() };
+        let is_wanted = match of {
+            Of::Process => detail.has_processes(),
+            Of::Request => detail.has_requests(),
+        };
+        current.told += u64::from(is_wanted);
         (!is_wanted).then_some(Loss::LeftOut)
+    }
+
+    /// The spans that were wanted since this was asked last, of each container.
+    pub fn take_told(&mut self) -> impl Iterator<Item = (u64, u64)> {
+        let told = |(cgroup_id, one): (&u64, &mut Entered)| (*cgroup_id, mem::take(&mut one.told));
+        self.scopes.iter_mut().map(told).filter(|(_, told)| *told > 0)
     }
 
     /// Where the span of what a process asks by itself stands.
@@ -109,5 +129,11 @@ impl Correlator {
 
     pub(super) fn scope_of(&self, owner: TaskId) -> Option<Arc<Scope>> {
         self.known.get(&owner)?.placement.scope.clone()
+    }
+}
+
+impl Known {
+    fn is_of(&self, cgroup_id: u64) -> bool {
+        self.placement.scope.as_ref().is_some_and(|scope| scope.cgroup_id == cgroup_id)
     }
 }

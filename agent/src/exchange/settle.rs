@@ -1,7 +1,12 @@
 //! What is told, and when, and the account of what is held.
 
-use super::{Ending, Exchanges, Released, Told};
-use crate::event::{BootNanos, CloseReason, Closed};
+use std::collections::HashSet;
+
+use super::{Ending, Exchanges, Released, Told, conversation::Conversation};
+use crate::event::{BootNanos, CloseReason, Closed, ConnectionId, TaskId};
+
+/// Later than everything.
+const END: BootNanos = BootNanos(u64::MAX);
 
 impl Exchanges {
     /// Time passed. Tells what waited for what did not come.
@@ -12,10 +17,40 @@ impl Exchanges {
 
     /// Nothing comes any more.
     pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
+        let left = self.conversations.drain().collect();
+        let mut released = self.end_all(left, now, out);
+        out.extend(std::iter::from_fn(|| self.unjoined.due(END)));
+        released.over_budget = self.place(out, END);
+        self.held = 0;
+        released
+    }
+
+    /// Nothing more of these processes is wanted: what is open of them is told as it is.
+    pub fn stop(
+        &mut self,
+        owners: &HashSet<TaskId>,
+        now: BootNanos,
+        out: &mut Vec<Told>,
+    ) -> Released {
+        let is_theirs = |conversation: &Conversation| {
+            conversation.announced.is_some_and(|connection| owners.contains(&connection.owner))
+        };
+        let theirs = self.conversations.extract_if(|_, conversation| is_theirs(conversation));
+        let theirs = theirs.collect();
+        let released = self.end_all(theirs, now, out);
+        out.extend(std::iter::from_fn(|| self.unjoined.due(END)));
+        self.release(out, released, END)
+    }
+
+    fn end_all(
+        &mut self,
+        mut open: Vec<(ConnectionId, Conversation)>,
+        now: BootNanos,
+        out: &mut Vec<Told>,
+    ) -> Released {
         let mut released = Released::default();
-        let mut left: Vec<_> = self.conversations.drain().collect();
-        left.sort_unstable_by_key(|(connection, _)| (connection.since_ns, connection.sock));
-        for (connection, mut conversation) in left {
+        open.sort_unstable_by_key(|(connection, _)| (connection.since_ns, connection.sock));
+        for (connection, mut conversation) in open {
             let closed = Closed {
                 connection,
                 reason: CloseReason::OutOfStep,
@@ -30,10 +65,6 @@ impl Exchanges {
             released.settled += one.settled;
             released.unpaired += one.unpaired;
         }
-        let end = BootNanos(u64::MAX);
-        out.extend(std::iter::from_fn(|| self.unjoined.due(end)));
-        released.over_budget = self.place(out, end);
-        self.held = 0;
         released
     }
 

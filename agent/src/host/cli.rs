@@ -62,10 +62,33 @@ pub struct DoctorOptions {
 )]
 pub struct AgentOptions {
     /// The node that it runs on, as Kubernetes calls it
-    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "NODE_NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub node_name: String,
+
+    /// Read options from this file of YAML, as `ringBytes: 8388608`: a line each, in the words of these
+    /// options. What the command line says counts more, and so do variables as LYNCEUS_RING_BYTES
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    pub config: Option<PathBuf>,
+    /// Print the options that count, as such a file, and end: with 2 where one is wrong
+    #[arg(long, help_heading = "Configuration")]
+    pub check_config: bool,
+    /// Print the JSON schema of the file, and end
+    #[arg(long, help_heading = "Configuration")]
+    pub config_schema: bool,
+
     #[command(flatten)]
     pub spans: SpanOptions,
+
+    /// Answer on this address, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
+    /// pods are traced, and why)
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
+    pub admin: Option<std::net::SocketAddr>,
 
     /// Whether pods are traced of which neither they nor their namespace say anything
     #[arg(long, value_name = "WHETHER", default_value = "disabled", help_heading = "Selection")]
@@ -85,6 +108,10 @@ pub struct AgentOptions {
     /// Beyond it the kernel makes no record, and counts
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Tuning")]
     pub execs_per_second: u32,
+    /// Spans of processes and requests that one pod gets that ends, as a Job's does; 0 is no limit. Beyond
+    /// it there are only those of the pod and its containers, which say so
+    #[arg(long, value_name = "N", default_value_t = 100_000, help_heading = "Tuning")]
+    pub spans_per_pod: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

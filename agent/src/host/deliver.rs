@@ -3,7 +3,8 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, OnceLock,
+        atomic::Ordering,
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -14,9 +15,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use crate::{
     host::{
-        clocks::Deadline,
+        clocks::{self, Deadline},
         export::Exporter,
         outfile::{OutError, OutFile},
+        progress::Progress,
     },
     otlp,
     redact::CleanSpan,
@@ -38,6 +40,7 @@ pub(crate) struct Deliverer {
     exporter: Option<Exporter>,
     /// Of a run that ends.
     waterfall: Option<Waterfall>,
+    progress: Arc<Progress>,
 }
 
 /// What became of the spans. `spans == written + lost`, for the file and for the network alike.
@@ -62,7 +65,12 @@ impl Deliverer {
         exporter: Option<Exporter>,
         waterfall: Option<Waterfall>,
     ) -> Self {
-        Self { resource, out, exporter, waterfall }
+        Self { resource, out, exporter, waterfall, progress: Arc::default() }
+    }
+
+    /// What is told there while spans are delivered.
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Until nobody gives any more.
@@ -76,15 +84,16 @@ impl Deliverer {
         };
         let closing = &OnceLock::new();
         let (requests, waiting) = sync_channel(REQUESTS);
-        let mut queue_full = 0;
+        let progress = &Arc::clone(&self.progress);
         let (spans, sent) = thread::scope(|threads| {
-            let sender = threads.spawn(move || send_all(exporter, waiting, closing));
-            let export = |request| queue_full += offer(&requests, request);
+            let sender = threads.spawn(move || send_all(exporter, waiting, closing, progress));
+            let export = |request| offer(&requests, request, progress);
             let spans = self.batches(incoming, Some(export));
             let _once = closing.set(Deadline::after(CLOSING_TIME));
             drop(requests);
             (spans, sender.join().unwrap_or_default())
         });
+        let queue_full = progress.queue_full.load(Ordering::Relaxed);
         let account = Account { arrived: sent.arrived, lost: sent.lost + queue_full };
         self.delivered(spans, Some(account))
     }
@@ -107,6 +116,8 @@ impl Deliverer {
             let request = otlp::request(&self.resource, batch);
             if let Some(out) = &mut self.out {
                 out.write(&request, count);
+                self.progress.file_written.store(out.written, Ordering::Relaxed);
+                self.progress.file_lost.store(out.lost, Ordering::Relaxed);
             }
             if let Some(export) = &mut export {
                 export((count, request));
@@ -122,11 +133,12 @@ impl Deliverer {
     }
 }
 
-/// Gives how many spans found no room.
-fn offer<T>(requests: &SyncSender<(u64, T)>, request: (u64, T)) -> u64 {
-    match requests.try_send(request) {
-        Ok(()) => 0,
-        Err(TrySendError::Full((spans, _)) | TrySendError::Disconnected((spans, _))) => spans,
+fn offer<T>(requests: &SyncSender<(u64, T)>, request: (u64, T), progress: &Progress) {
+    let spans = request.0;
+    progress.waiting.fetch_add(spans, Ordering::Relaxed);
+    if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = requests.try_send(request) {
+        progress.waiting.fetch_sub(spans, Ordering::Relaxed);
+        progress.queue_full.fetch_add(spans, Ordering::Relaxed);
     }
 }
 
@@ -134,10 +146,25 @@ fn send_all(
     mut exporter: Exporter,
     waiting: Receiver<(u64, ExportTraceServiceRequest)>,
     closing: &OnceLock<Deadline>,
+    progress: &Progress,
 ) -> Account {
-    for (_, request) in waiting {
+    for (spans, request) in waiting {
         let deadline = closing.get().copied().unwrap_or_else(|| Deadline::after(REQUEST_TIME));
+        let lost = exporter.lost;
         exporter.send(&request, deadline);
+        progress.otlp_sent.store(exporter.sent, Ordering::Relaxed);
+        progress.otlp_lost.store(exporter.lost, Ordering::Relaxed);
+        progress.waiting.fetch_sub(spans, Ordering::Relaxed);
+        if exporter.lost == lost {
+            let now = clocks::both().unix(clocks::boot()).0;
+            ends(&request).for_each(|end| progress.latency.add(now.saturating_sub(end)));
+        }
     }
     Account { arrived: exporter.sent, lost: exporter.lost }
+}
+
+/// When the spans of a request ended, nanoseconds since the epoch.
+fn ends(request: &ExportTraceServiceRequest) -> impl Iterator<Item = u64> {
+    let scopes = request.resource_spans.iter().flat_map(|one| &one.scope_spans);
+    scopes.flat_map(|scope| &scope.spans).map(|span| span.end_time_unix_nano)
 }

@@ -140,6 +140,7 @@ pub struct Probes {
     btf: Option<Btf>,
     /// Which copies of each program are attached.
     pub(super) copies: &'static [&'static str],
+    ring_bytes: u32,
     /// Which programs on sockets fit.
     pub(super) sockets: Sockets,
     /// The programs on sockets that are attached.
@@ -188,6 +189,7 @@ impl Probes {
             ebpf,
             btf: None,
             copies,
+            ring_bytes: options.ring_bytes,
             sockets: kernel.sockets,
             requests: Vec::new(),
             unix: None,
@@ -250,6 +252,10 @@ impl Probes {
         options.args[0] = wanted;
         let ran = program.test_run(options).map_err(LoadError::Adopt)?;
         if ran.return_value == 0 { Ok(()) } else { Err(LoadError::NotAdopted) }
+    }
+
+    pub fn ring_bytes(&self) -> u32 {
+        self.ring_bytes
     }
 
     /// The ring. `None` the second time.

@@ -3,18 +3,21 @@
 use std::{collections::HashSet, io::Read as _};
 
 use abi::{
-    cgroup::Policy,
+    cgroup::{Policy, Rate},
     task::{Task, flag},
 };
 use aya::{
-    maps::HashMap,
+    maps::{HashMap, MapData},
     programs::{Iter, ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
+
+use zerocopy::FromBytes as _;
 
 use super::{
     attach::{Attached, attach, attach_raw},
     load::{LoadError, Probes},
 };
+use crate::kube::story::Limited;
 
 /// (program, tracepoint), as `tp_btf`, and with `_raw` behind as a raw tracepoint.
 const FAMILY: [(&str, &str); 2] =
@@ -69,6 +72,22 @@ impl Probes {
         let map = self.ebpf_mut().map_mut("CGROUPS").ok_or(LoadError::Absent("CGROUPS"))?;
         let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(failed)?;
         Ok(map.insert(cgroup_id, policy.0, how).is_ok())
+    }
+
+    /// Finds out what was not told of a control group, because it was beyond the limit of a second. Can be
+    /// asked for once.
+    pub fn limited(&mut self) -> Result<impl Fn(u64) -> Limited + 'static, LoadError> {
+        let map = self.ebpf_mut().take_map("RATES").ok_or(LoadError::Absent("RATES"))?;
+        let map: HashMap<MapData, u64, [u8; size_of::<Rate>()]> =
+            HashMap::try_from(map).map_err(|source| LoadError::Map { name: "RATES", source })?;
+        Ok(move |cgroup_id| {
+            let rate = map.get(&cgroup_id, 0).ok();
+            let rate = rate.and_then(|bytes| Rate::read_from_bytes(&bytes).ok());
+            rate.map_or_else(Limited::default, |rate| Limited {
+                execs: rate.execs,
+                forks: rate.forks,
+            })
+        })
     }
 
     /// Traces what runs in traced control groups and is not traced yet. Gives all that were ever taken

@@ -5,6 +5,11 @@ use std::{os::fd::AsFd as _, time::Duration};
 use aya::maps::{MapData, RingBuf};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// Before each record (`BPF_RINGBUF_HDR_SZ`), which begins at a multiple of it.
+const HEADER_BYTES: usize = 8;
+/// How long a [`Peak`] is remembered at least; twice as long at most.
+const PEAK_NS: u64 = 30_000_000_000;
+
 pub struct Ring(RingBuf<MapData>);
 
 impl Ring {
@@ -20,13 +25,51 @@ impl Ring {
         let _ready = poll(&mut fds, timeout);
     }
 
-    /// Hands every record that is there to `take`. Gives how many.
+    /// Hands every record that is there to `take`. Gives how many bytes of the ring they took.
     pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
-        let mut count = 0;
+        let mut bytes = 0;
         while let Some(record) = self.0.next() {
             take(&record);
-            count += 1;
+            bytes += HEADER_BYTES + record.len().next_multiple_of(HEADER_BYTES);
         }
-        count
+        bytes
+    }
+}
+
+/// The most that was drained at once, of late.
+#[derive(Debug, Default)]
+pub struct Peak {
+    since_ns: u64,
+    now: u64,
+    before: u64,
+}
+
+impl Peak {
+    pub fn at(&mut self, now_ns: u64, bytes: usize) {
+        if now_ns.saturating_sub(self.since_ns) > PEAK_NS {
+            (self.since_ns, self.before, self.now) = (now_ns, self.now, 0);
+        }
+        self.now = self.now.max(bytes as u64);
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.now.max(self.before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peak_is_forgotten_after_a_while() {
+        let mut peak = Peak::default();
+        peak.at(PEAK_NS * 2, 7);
+        peak.at(PEAK_NS * 3, 3);
+        assert_eq!(peak.bytes(), 7);
+        peak.at(PEAK_NS * 4, 2);
+        assert_eq!(peak.bytes(), 7);
+        peak.at(PEAK_NS * 6, 1);
+        assert_eq!(peak.bytes(), 2);
     }
 }

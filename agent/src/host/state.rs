@@ -92,14 +92,32 @@ impl Probes {
         })
     }
 
+    /// The programs that are loaded.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let read = |(name, program): (&str, &aya::programs::Program)| {
+            let info = fdinfo(program.fd().ok()?.as_fd().as_raw_fd())?;
+            let (run_ns, runs) = (info.number("run_time_ns"), info.number("run_cnt"));
+            Some(Program { name: name.to_owned(), run_ns, runs })
+        };
+        let mut programs: Vec<_> = self.ebpf.programs().filter_map(read).collect();
+        programs.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        programs
+    }
+
+    /// Of all maps and programs of this process, as the kernel accounts for it.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let Ok(files) = std::fs::read_dir("/proc/self/fdinfo") else { return 0 };
+        let infos = files.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        let is_bpf = |info: &FdInfo| info.has("map_type") || info.has("prog_type");
+        infos.map(FdInfo).filter(is_bpf).map(|info| info.number("memlock")).sum()
+    }
+
     /// How many events no copy of a program saw, at most: of each program the copy that missed
     /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
     pub(super) fn missed(&self) -> u64 {
         let of_copy = |name: String| -> Option<u64> {
             let fd = self.ebpf.program(&name)?.fd().ok()?.as_fd().as_raw_fd();
-            let shown = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = shown.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse().ok()
+            Some(fdinfo(fd)?.number("recursion_misses"))
         };
         let least = |(program, _): &(&str, &str)| {
             let copies = self.copies.iter().map(|copy| format!("{program}{copy}"));
@@ -108,5 +126,37 @@ impl Probes {
         };
         let requests = self.requests.iter().cloned().filter_map(of_copy);
         PROCESS_FAMILY.iter().map(least).chain(requests).sum()
+    }
+}
+
+/// What the kernel counted of a program: nothing unless `kernel.bpf_stats_enabled` is 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Program {
+    pub(super) name: String,
+    pub(super) run_ns: u64,
+    pub(super) runs: u64,
+}
+
+/// What the kernel shows beside a descriptor: a name, a colon and a value a line.
+struct FdInfo(String);
+
+fn fdinfo(fd: i32) -> Option<FdInfo> {
+    std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok().map(FdInfo)
+}
+
+impl FdInfo {
+    fn value(&self, name: &str) -> Option<&str> {
+        let lines = self.0.lines().filter_map(|line| line.split_once(':'));
+        let mut named = lines.filter(|(found, _)| *found == name);
+        named.next().map(|(_, value)| value.trim())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// 0 where the kernel does not show it.
+    fn number(&self, name: &str) -> u64 {
+        self.value(name).and_then(|value| value.parse().ok()).unwrap_or_default()
     }
 }

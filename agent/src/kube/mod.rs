@@ -11,4 +11,4 @@ pub mod object;
 mod resource;
 pub mod scope;
 pub mod select;
-mod story;
+pub mod story;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Pipeline;
 use crate::{
     clock::Clock,
+    correlate::Of,
     event::{BootNanos, TaskId},
     exchange::Exchanges,
     gather::Gather,
@@ -39,18 +40,28 @@ impl Pipeline {
     /// The container with this control group is gone, and so are its processes.
     pub fn close(&mut self, cgroup_id: u64, now: BootNanos, out: &mut Vec<CleanSpan>) {
         for (placement, span) in self.assembler.close(cgroup_id, now) {
-            let left_out = self.correlator.left_out(&placement, false);
+            let left_out = self.correlator.left_out(&placement, Of::Process);
             self.complete_unless(left_out, span, out);
         }
         self.correlator.close(cgroup_id);
     }
 
-    /// Nothing of the container with this control group is to be told any more.
-    pub fn abandon(&mut self, cgroup_id: u64) {
-        for (_, span) in self.assembler.close(cgroup_id, BootNanos::default()) {
-            self.ledger.lose(Loss::NotSelected, u64::from(span.records));
+    /// Nothing more of the container with this control group is wanted. What is open is told as it is: it
+    /// may be above what was told before.
+    pub fn stop(&mut self, cgroup_id: u64, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        let owners = self.correlator.owners(cgroup_id);
+        let released = self.exchanges.stop(&owners, now, &mut self.told);
+        self.told(released, out);
+        for (placement, span) in self.assembler.stop(cgroup_id, now) {
+            let left_out = self.correlator.left_out(&placement, Of::Process);
+            self.complete_unless(left_out, span, out);
         }
         self.correlator.close(cgroup_id);
+    }
+
+    /// The spans that were told since this was asked last, of each container by its control group.
+    pub fn take_told(&mut self) -> impl Iterator<Item = (u64, u64)> {
+        self.correlator.take_told()
     }
 
     /// The time of day was set, or crept away from the time since boot.

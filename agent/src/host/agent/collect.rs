@@ -3,23 +3,26 @@
 use std::{
     collections::{HashMap, HashSet},
     mem,
+    ops::ControlFlow,
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, SyncSender},
+        mpsc::{Receiver, SyncSender, TryRecvError},
     },
     time::Duration,
 };
 
 use abi::{cgroup::Policy, task::TaskId};
 
-use super::{taken::Taken, watch::Change};
+use super::{admin::Question, answer::Made, taken::Taken, watch::Change};
 use crate::{
-    event::CgroupMade,
+    event::{BootNanos, CgroupMade},
     host::{
         cgroups::{self, Hierarchy},
         clocks::{self, Deadline},
         load::{LoadError, Probes},
-        ring::Ring,
+        progress::Progress,
+        ring::{Peak, Ring},
         say,
     },
     kube::node::{Action, Node},
@@ -32,21 +35,45 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long the first lists may take before the agent goes on without them.
 const LISTS: Duration = Duration::from_secs(5);
 const SECOND: u64 = 1_000_000_000;
+/// How often control groups are gone through again, at most.
+const REPAIR: u64 = 5 * SECOND;
 /// How often the two clocks are compared.
 const CLOCK: u64 = 30 * SECOND;
 /// Spans of one batch.
 const BATCH: usize = 256;
 
 pub(super) struct Collector {
-    probes: Probes,
-    node: Node,
+    pub(super) probes: Probes,
+    pub(super) node: Node,
     hierarchy: Hierarchy,
     batches: Batches,
     /// Those that were taken up and told, with their control groups.
     announced: HashMap<TaskId, u64>,
     /// A container with processes that ran before was decided.
     takes_up: bool,
-    lists: u32,
+    pub(super) lists: Lists,
+    pub(super) made: Made,
+    pub(super) ring_peak: Peak,
+    pub(super) progress: Arc<Progress>,
+    walked: Walked,
+}
+
+/// When control groups were gone through, and what had been lost by then.
+#[derive(Debug, Clone, Copy, Default)]
+struct Walked {
+    at: BootNanos,
+    ring_full: u64,
+}
+
+/// Which lists of the API server were complete once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lists {
+    pods: bool,
+    namespaces: bool,
+}
+
+impl Lists {
+    pub(super) const BOTH: Self = Self { pods: true, namespaces: true };
 }
 
 /// What there is to say at the end.
@@ -62,10 +89,11 @@ struct Batches {
 }
 
 impl Batches {
-    fn send(&mut self, at_least: usize) {
+    fn send(&mut self, at_least: usize, made: &mut Made) {
         if self.spans.len() >= at_least
             && let Some(to) = &self.to
         {
+            self.spans.iter().for_each(|span| made.add(span.span()));
             // It fails only if `deliver` panicked, which is reported when it is joined.
             let _gone = to.send(mem::replace(&mut self.spans, Vec::with_capacity(BATCH)));
         }
@@ -73,7 +101,12 @@ impl Batches {
 }
 
 impl Collector {
-    pub(super) fn new(probes: Probes, node: Node, hierarchy: Hierarchy) -> Self {
+    pub(super) fn new(
+        probes: Probes,
+        node: Node,
+        hierarchy: Hierarchy,
+        progress: Arc<Progress>,
+    ) -> Self {
         Self {
             probes,
             node,
@@ -81,7 +114,11 @@ impl Collector {
             batches: Batches::default(),
             announced: HashMap::new(),
             takes_up: false,
-            lists: 0,
+            lists: Lists::default(),
+            made: Made::default(),
+            ring_peak: Peak::default(),
+            progress,
+            walked: Walked::default(),
         }
     }
 
@@ -89,50 +126,81 @@ impl Collector {
         mut self,
         ends: &AtomicBool,
         changes: &Receiver<Change>,
+        questions: &Receiver<Question>,
         batches: SyncSender<Vec<CleanSpan>>,
     ) -> Result<Collected, LoadError> {
         self.batches.to = Some(batches);
         let mut ring = Ring::new(self.probes.take_ring()?);
-        self.wait_for_lists(ends, changes);
+        self.wait_for_lists(ends, changes, questions);
         self.find_cgroups()?;
         let (mut second, mut compared) = (0, clocks::boot().0);
         say::line("tracing");
         while !ends.load(Ordering::Acquire) {
-            self.take_changes(changes);
+            if self.take_changes(changes).is_break() {
+                // Whoever watches is gone: the pod's next container may fare better.
+                break;
+            }
             self.drain(&mut ring);
+            self.answer(questions);
             let now = clocks::boot();
             if now.0 / SECOND != second {
                 second = now.0 / SECOND;
                 self.node.tick(now, &mut self.batches.spans);
+                self.repair(now)?;
             }
             if now.0.saturating_sub(compared) > CLOCK {
                 compared = now.0;
                 self.node.set_clock(clocks::both());
             }
             self.act()?;
-            self.batches.send(1);
+            self.batches.send(1, &mut self.made);
             ring.wait(TICK);
         }
         self.finish(ring)
     }
 
     /// So that what runs already is decided when it is looked at.
-    fn wait_for_lists(&mut self, ends: &AtomicBool, changes: &Receiver<Change>) {
+    fn wait_for_lists(
+        &mut self,
+        ends: &AtomicBool,
+        changes: &Receiver<Change>,
+        questions: &Receiver<Question>,
+    ) {
         let deadline = Deadline::after(LISTS);
-        while self.lists < 2 && !deadline.left().is_zero() && !ends.load(Ordering::Acquire) {
+        while self.lists != Lists::BOTH
+            && !deadline.left().is_zero()
+            && !ends.load(Ordering::Acquire)
+        {
             if let Ok(change) = changes.recv_timeout(TICK) {
                 self.change(change);
             }
+            self.answer(questions);
         }
-        if self.lists < 2 {
+        if self.lists != Lists::BOTH {
             say::line("the API server did not list pods and namespaces in 5 s: going on without");
         }
     }
 
-    fn take_changes(&mut self, changes: &Receiver<Change>) {
-        while let Ok(change) = changes.try_recv() {
-            self.change(change);
+    /// It breaks where nobody watches any more.
+    fn take_changes(&mut self, changes: &Receiver<Change>) -> ControlFlow<()> {
+        loop {
+            match changes.try_recv() {
+                Ok(change) => self.change(change),
+                Err(TryRecvError::Empty) => return ControlFlow::Continue(()),
+                Err(TryRecvError::Disconnected) => return ControlFlow::Break(()),
+            }
         }
+    }
+
+    /// Where the ring was full the record of a control group may be among what was lost.
+    fn repair(&mut self, now: BootNanos) -> Result<(), LoadError> {
+        let ring_full = self.probes.counts()?.ring_full;
+        let is_due = now.0.saturating_sub(self.walked.at.0) > REPAIR;
+        if ring_full > self.walked.ring_full && is_due {
+            self.walked = Walked { at: now, ring_full };
+            self.find_cgroups()?;
+        }
+        Ok(())
     }
 
     fn change(&mut self, change: Change) {
@@ -142,8 +210,8 @@ impl Collector {
             Change::PodDeleted(pod) => self.node.pod_deleted(&pod, clocks::boot(), out),
             Change::Namespace(name, namespace) => self.node.namespace(&name, namespace, out),
             Change::NamespaceDeleted(name) => self.node.namespace_deleted(&name),
-            Change::Listed => self.lists += 1,
-            Change::Broken => {}
+            Change::PodsListed => self.lists.pods = true,
+            Change::NamespacesListed => self.lists.namespaces = true,
         }
     }
 
@@ -152,7 +220,7 @@ impl Collector {
     fn find_cgroups(&mut self) -> Result<(), LoadError> {
         let pods = self.hierarchy.pods.clone();
         for _ in 0..2 {
-            let mut failed = None;
+            let (mut failed, mut all) = (None, HashSet::new());
             let walked = cgroups::walk(&pods, |found| {
                 let made = CgroupMade {
                     cgroup_id: found.id,
@@ -161,6 +229,7 @@ impl Collector {
                     policy: Policy::UNDECIDED,
                     name: found.name.as_bytes(),
                 };
+                all.insert(found.id);
                 if self.node.knows(found.id) {
                     return;
                 }
@@ -177,19 +246,23 @@ impl Collector {
             if let Some(error) = failed {
                 return Err(error);
             }
-            if let Err(error) = walked {
-                say::line(format_args!("looking for control groups: {}", say::chain(&error)));
+            match walked {
+                Ok(()) => self.node.only(&all),
+                Err(error) => {
+                    say::line(format_args!("looking for control groups: {}", say::chain(&error)));
+                }
             }
         }
         self.act()
     }
 
     fn drain(&mut self, ring: &mut Ring) {
-        let (node, batches) = (&mut self.node, &mut self.batches);
-        ring.drain(|record| {
+        let (node, batches, made) = (&mut self.node, &mut self.batches, &mut self.made);
+        let bytes = ring.drain(|record| {
             node.record(record, &mut batches.spans);
-            batches.send(BATCH);
+            batches.send(BATCH, made);
         });
+        self.ring_peak.at(clocks::boot().0, bytes);
     }
 
     /// Tells the kernel side what was decided.
@@ -246,7 +319,7 @@ impl Collector {
         self.node.tick(clocks::boot(), &mut self.batches.spans);
         // What still runs is taken up by the next agent.
         self.node.finish();
-        self.batches.send(1);
+        self.batches.send(1, &mut self.made);
         let counts = self.probes.counts()?;
         let held = self.node.held();
         let ledger = self.node.pipeline_mut().ledger_mut();

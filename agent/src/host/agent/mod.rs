@@ -3,6 +3,8 @@
 //! Three threads beside this one: `watch` asks the API server, `deliver` sends spans (with one more for the
 //! network), `signals` waits for the end. This one reads the ring and decides: see `collect`.
 
+mod admin;
+mod answer;
 mod collect;
 mod taken;
 mod watch;
@@ -43,6 +45,7 @@ use crate::{
     kube::{
         node::{self, Node},
         select::Unsaid,
+        story::Limited,
     },
     pipeline::{self, Pipeline},
     span::Resource,
@@ -51,6 +54,8 @@ use crate::{
 /// Batches of spans between `collect` and `deliver`. Full: `collect` waits, and then the ring fills
 /// up, where the kernel side counts what is lost.
 const BATCHES: usize = 64;
+/// That wait for an answer. Full: the admin port says that there is none.
+const QUESTIONS: usize = 16;
 /// Changes between `watch` and `collect`. Full: `watch` waits, and the API server with it.
 const CHANGES: usize = 256;
 
@@ -66,6 +71,11 @@ pub fn main(options: &AgentOptions) -> ExitCode {
 }
 
 fn run(options: &AgentOptions) -> anyhow::Result<()> {
+    if options.node_name.is_empty() {
+        anyhow::bail!(
+            "which node is this? Give --node-name NAME, or NODE_NAME, as Kubernetes has it"
+        );
+    }
     let environment = Environment(&config::process_environment);
     let endpoint =
         config::endpoint(options.spans.otlp.as_deref(), options.spans.otlp_protocol, &environment)?;
@@ -77,9 +87,16 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         );
     }
     let hierarchy = cgroups::hierarchy(options.cgroup_root.as_deref())?;
-    let probes = attached(options, &hierarchy)?;
-    let node = node(options, &environment)?;
+    let mut probes = attached(options, &hierarchy)?;
+    let limited = Box::new(probes.limited()?);
+    let node = node(options, &environment, limited)?;
     let deliverer = Deliverer::new(Resource::default(), out, exporter, None);
+    let (questions, asked) = sync_channel(QUESTIONS);
+    if let Some(at) = options.admin {
+        let bound = admin::serve(at, questions)
+            .with_context(|| format!("listening on {at} for the admin port"))?;
+        say::line(format_args!("the admin port is {bound}"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = runtime.block_on(Client::try_default());
     let client = client.context("finding out how to ask the API server")?;
@@ -100,9 +117,10 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
                 ends.store(true, Ordering::Release);
             }
         });
+        let progress = deliverer.progress();
         let deliver = threads.spawn(|| deliverer.run(incoming));
-        let collector = Collector::new(probes, node, hierarchy);
-        let collected = collector.run(ends, &changed, batches);
+        let collector = Collector::new(probes, node, hierarchy, progress);
+        let collected = collector.run(ends, &changed, &asked, batches);
         closing.close();
         let delivered = deliver.join();
         let collected = collected?;
@@ -124,6 +142,9 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         }
         if let Some(error) = &delivered.file_error {
             say::line(format_args!("the file is not complete: {}", say::chain(error)));
+        }
+        if !ends.load(Ordering::Acquire) {
+            anyhow::bail!("watching the API server ended early: a bug");
         }
         Ok(())
     })
@@ -153,7 +174,11 @@ fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Pro
     Ok(probes)
 }
 
-fn node(options: &AgentOptions, environment: &Environment<'_>) -> anyhow::Result<Node> {
+fn node(
+    options: &AgentOptions,
+    environment: &Environment<'_>,
+    limited: Box<dyn Fn(u64) -> Limited>,
+) -> anyhow::Result<Node> {
     let (boot_id, clock) = (clocks::boot_id()?, clocks::both());
     let pipeline = Pipeline::new(pipeline::Config {
         // Of what is in no container, which is not told.
@@ -173,6 +198,8 @@ fn node(options: &AgentOptions, environment: &Environment<'_>) -> anyhow::Result
         given: config::given(environment)?,
         clock,
         began: clocks::boot(),
+        spans_per_pod: options.spans_per_pod,
+        limited,
     };
     Ok(Node::new(config, pipeline))
 }

@@ -35,10 +35,9 @@ pub(super) enum Change {
     PodDeleted(Box<Pod>),
     Namespace(String, Namespace),
     NamespaceDeleted(String),
-    /// A list is complete: of pods, or of namespaces.
-    Listed,
-    /// A watch broke and begins again.
-    Broken,
+    /// The list of all pods of the node is complete.
+    PodsListed,
+    NamespacesListed,
 }
 
 /// A pod as it is asked for: what it does not name is dropped when it arrives.
@@ -115,8 +114,7 @@ fn of_pod(step: Step<Pod>) -> Change {
     match step {
         Step::Is(pod) => Change::Pod(Box::new(pod)),
         Step::Gone(pod) => Change::PodDeleted(Box::new(pod)),
-        Step::Listed => Change::Listed,
-        Step::Broken => Change::Broken,
+        Step::Listed => Change::PodsListed,
     }
 }
 
@@ -124,17 +122,15 @@ fn of_namespace(step: Step<(String, Namespace)>) -> Change {
     match step {
         Step::Is((name, namespace)) => Change::Namespace(name, namespace),
         Step::Gone((name, _)) => Change::NamespaceDeleted(name),
-        Step::Listed => Change::Listed,
-        Step::Broken => Change::Broken,
+        Step::Listed => Change::NamespacesListed,
     }
 }
 
-/// What became of an object, or of the watch.
+/// What became of an object, or that all are named.
 enum Step<V> {
     Is(V),
     Gone(V),
     Listed,
-    Broken,
 }
 
 /// What a watch told: needed to say what is gone when it begins again.
@@ -165,7 +161,7 @@ impl<K: Clone + Eq + std::hash::Hash, V: Clone, F> Listing<K, V, F> {
                 if !std::mem::replace(&mut self.is_broken, true) {
                     say::line(format_args!("watching the API server: {}", say::chain(&error)));
                 }
-                return vec![Step::Broken];
+                return Vec::new();
             }
         };
         self.is_broken = false;
@@ -243,7 +239,6 @@ mod tests {
             Step::Is(value) => format!("is {value}"),
             Step::Gone(value) => format!("gone {value}"),
             Step::Listed => "listed".to_owned(),
-            Step::Broken => "broken".to_owned(),
         };
         steps.into_iter().map(text).collect()
     }

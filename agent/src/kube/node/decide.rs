@@ -31,8 +31,12 @@ impl Node {
             // It may be gone before its last pod is.
             return self.tell(uid, out);
         };
-        let selected = selection(pod, namespace, self.config.unsaid);
-        known.selection = Some(selected);
+        let mut selected = selection(pod, namespace, self.config.unsaid);
+        if known.spent.is_some() {
+            selected.detail = Detail::Steps;
+        }
+        let before = known.selection.replace(selected);
+        let is_left = !selected.traced && before.is_some_and(|before| before.traced);
         let is_followed = selected.traced && selected.detail != Detail::Steps;
         let policy = if is_followed { Policy::TRACED } else { Policy::IGNORED };
         let pod_cgroup = known.cgroup_id;
@@ -40,12 +44,15 @@ impl Node {
         let mut held = Vec::new();
         for cgroup_id in cgroups {
             self.set_policy(cgroup_id, policy);
-            held.extend(self.decide_container(cgroup_id, uid, selected));
+            held.extend(self.decide_container(cgroup_id, uid, selected, out));
         }
         // In the order in which they came: containers of a pod talk with each other.
         held.sort_unstable_by_key(|(place, _)| *place);
         for (_, record) in held {
             self.pipeline.take(&record, out);
+        }
+        if is_left {
+            self.leave(uid, out);
         }
         self.tell(uid, out);
     }
@@ -84,6 +91,7 @@ impl Node {
         cgroup_id: u64,
         uid: &Uid,
         selected: Selection,
+        out: &mut Vec<CleanSpan>,
     ) -> Vec<hold::Record> {
         let pod = self.pods.get(uid).and_then(|known| known.pod.as_ref());
         let cgroup = self.cgroups.get_mut(&cgroup_id);
@@ -98,7 +106,7 @@ impl Node {
         };
         if !selected.traced || selected.detail == Detail::Steps {
             if *state == State::Told {
-                self.pipeline.abandon(cgroup_id);
+                self.pipeline.stop(cgroup_id, self.now, out);
             }
             *state = State::LeftOut(Loss::NotSelected);
             self.lose_held(cgroup_id, Loss::NotSelected);

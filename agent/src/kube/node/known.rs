@@ -9,7 +9,7 @@ use crate::{
         name::ContainerId,
         object::{ContainerStatus, Pod},
         select::Selection,
-        story::Seen,
+        story::{Seen, Spent},
     },
 };
 
@@ -23,6 +23,10 @@ pub(super) struct Known {
     pub(super) pod_told: bool,
     pub(super) seen: Seen,
     pub(super) deleted: Option<BootNanos>,
+    /// Of its processes and requests.
+    pub(super) spans: u64,
+    /// It had as many as it gets.
+    pub(super) spent: Option<Spent>,
 }
 
 impl Known {

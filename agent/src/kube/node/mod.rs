@@ -6,16 +6,20 @@
 
 mod cgroup;
 mod decide;
+mod describe;
 mod known;
+#[cfg(test)]
+mod left;
 mod tell;
 #[cfg(test)]
 mod tests;
 mod tick;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use abi::cgroup::Policy;
 
+pub use self::describe::{ContainerState, PodState};
 use self::{
     cgroup::{Cgroup, Kind, State},
     known::Known,
@@ -25,7 +29,7 @@ use super::{
     name::{Name, Uid},
     object::{ContainerStatus, Namespace, Pod},
     select::Unsaid,
-    story::{self, Seen},
+    story::{self, Limited, Seen},
 };
 use crate::{
     clock::Clock,
@@ -61,6 +65,10 @@ pub struct Config {
     pub clock: Clock,
     /// When the agent began.
     pub began: BootNanos,
+    /// Of processes and requests, that a pod gets that ends; 0 for all.
+    pub spans_per_pod: u64,
+    /// What was not told of processes of a control group, because they were too many in one second.
+    pub limited: Box<dyn Fn(u64) -> Limited>,
 }
 
 pub struct Node {
@@ -312,6 +320,14 @@ impl Node {
             cgroup.has_old = true;
             self.actions.push(Action::TakeUp);
         }
+    }
+
+    /// All that there are were found: what is not among them is gone, and the record of it was lost.
+    pub fn only(&mut self, found: &HashSet<u64>) {
+        let is_there = |id: u64, cgroup: &Cgroup| cgroup.gone.is_some() || found.contains(&id);
+        let absent = self.cgroups.iter().filter(|(id, cgroup)| !is_there(**id, cgroup));
+        let absent: Vec<u64> = absent.map(|(id, _)| *id).collect();
+        absent.into_iter().for_each(|cgroup_id| self.gone(cgroup_id, self.now));
     }
 
     fn gone(&mut self, cgroup_id: u64, time: BootNanos) {

@@ -1,16 +1,20 @@
 //! What ended -> spans of containers and pods.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Node,
+    Config, Node,
     cgroup::{Cgroup, Kind},
 };
 use crate::{
     id::TraceId,
     kube::{
-        identity::Life, name::Uid, resource::resource, scope::Place, select::Selection, story,
-        story::Seen,
+        identity::Life,
+        name::{ContainerId, Uid},
+        resource::resource,
+        scope::Place,
+        select::Selection,
+        story::{self, Limited, Seen},
     },
     redact::CleanSpan,
 };
@@ -39,7 +43,8 @@ impl Node {
                         name: &status.name,
                         resource: Arc::new(resource(pod, Some((status, &instance)), given)),
                         seen,
-                        ended: instance.ended,
+                        end: instance.ended.map_or(story::End::Unsaid, story::End::Said),
+                        limited: limited(&self.cgroups, &self.config, &instance.id),
                     };
                     self.pipeline.tell(story::container(run, trace_id), out);
                 }
@@ -62,22 +67,54 @@ impl Node {
         let Some(known) = self.pods.get_mut(uid) else { return };
         let Some(pod) = &known.pod else { return };
         if !std::mem::replace(&mut known.pod_told, true) {
-            let span = story::pod(pod, known.seen, trace_id, &self.config.given);
-            self.pipeline.tell(span, out);
+            let run = story::PodRun { pod, seen: known.seen, left: None, spent: known.spent };
+            self.pipeline.tell(story::pod(run, trace_id, &self.config.given), out);
+        }
+    }
+
+    /// The pod is not traced any more: spans of it and of its containers, which those that were told are
+    /// below.
+    pub(super) fn leave(&mut self, uid: &Uid, out: &mut Vec<CleanSpan>) {
+        let now = self.config.clock.unix(self.now);
+        let its = self.cgroups.iter().filter(|(_, cgroup)| cgroup.is_of(uid));
+        let seen = |cgroup: &Cgroup| {
+            matches!(cgroup.kind, Kind::Container { seen: Seen { first: Some(_), .. }, .. })
+        };
+        let its: Vec<u64> = its.filter(|(_, cgroup)| seen(cgroup)).map(|(id, _)| *id).collect();
+        let Some(trace_id) =
+            its.iter().filter_map(|id| self.tell_run(*id, story::End::Left(now), out)).last()
+        else {
+            return;
+        };
+        let Some(known) = self.pods.get_mut(uid) else { return };
+        let Some(pod) = &known.pod else { return };
+        if !std::mem::replace(&mut known.pod_told, true) {
+            let run = story::PodRun { pod, seen: known.seen, left: Some(now), spent: known.spent };
+            self.pipeline.tell(story::pod(run, trace_id, &self.config.given), out);
         }
     }
 
     /// The span of a container that is gone, and of which the API never said how it ended.
     pub(super) fn tell_unsaid(&mut self, cgroup_id: u64, out: &mut Vec<CleanSpan>) {
+        self.tell_run(cgroup_id, story::End::Unsaid, out);
+    }
+
+    /// Gives its trace, where it has one.
+    fn tell_run(
+        &mut self,
+        cgroup_id: u64,
+        end: story::End<'_>,
+        out: &mut Vec<CleanSpan>,
+    ) -> Option<TraceId> {
         let Some(Cgroup {
             kind: Kind::Container { pod: uid, scope: Some(scope), seen, .. }, ..
         }) = self.cgroups.get(&cgroup_id)
         else {
-            return;
+            return None;
         };
-        let Place::Work { trace_id, .. } = scope.place else { return };
-        let Some(known) = self.pods.get_mut(uid) else { return };
-        let Some(pod) = &known.pod else { return };
+        let Place::Work { trace_id, .. } = scope.place else { return None };
+        let known = self.pods.get_mut(uid)?;
+        let pod = known.pod.as_ref()?;
         if known.told.insert(scope.container.clone()) {
             known.seen.take(*seen);
             let run = story::Run {
@@ -86,9 +123,22 @@ impl Node {
                 name: &scope.name,
                 resource: Arc::clone(&scope.resource),
                 seen: *seen,
-                ended: None,
+                end,
+                limited: limited(&self.cgroups, &self.config, &scope.container),
             };
             self.pipeline.tell(story::container(run, trace_id), out);
         }
+        Some(trace_id)
     }
+}
+
+/// Of the container's own control group, and of those within.
+fn limited(cgroups: &HashMap<u64, Cgroup>, config: &Config, container: &ContainerId) -> Limited {
+    let is_its = |cgroup: &Cgroup| cgroup.of(container).is_some();
+    let of = |(id, cgroup): (&u64, &Cgroup)| match cgroup.kind {
+        Kind::Inner(outer) if cgroups.get(&outer).is_some_and(is_its) => (config.limited)(*id),
+        Kind::Container { .. } if is_its(cgroup) => (config.limited)(*id),
+        Kind::Class | Kind::Pod(_) | Kind::Inner(_) | Kind::Container { .. } => Limited::default(),
+    };
+    cgroups.iter().map(of).fold(Limited::default(), Limited::and)
 }

@@ -15,6 +15,7 @@ use crate::{
         name::{ContainerId, Uid},
         object::{ContainerStatus, Namespace, Owner, Pod, Terminated},
         select::{Detail, TRACE, Unsaid},
+        story::Limited,
     },
     loss::Loss,
     pipeline::{self, Instrumented, Pipeline},
@@ -24,14 +25,18 @@ use crate::{
     span::{Span, UnixNanos},
 };
 
-const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-const UID: &str = "2b6c6f6e-1d5f-4a3c-9d53-0f3b9f1c2d3e";
-const CLASS: u64 = 5;
-const POD: u64 = 6;
-const CONTAINER: u64 = 7;
+pub(super) const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(super) const UID: &str = "2b6c6f6e-1d5f-4a3c-9d53-0f3b9f1c2d3e";
+pub(super) const CLASS: u64 = 5;
+pub(super) const POD: u64 = 6;
+pub(super) const CONTAINER: u64 = 7;
+/// A control group of which more was executed than is told.
+pub(super) const LIMITED: u64 = 77;
+/// Spans of a pod.
+pub(super) const MOST: u64 = 3;
 
 /// What happens, in this order.
-enum Step {
+pub(super) enum Step {
     /// Control groups of a class, a pod and a container are made.
     Made,
     Gone,
@@ -41,12 +46,12 @@ enum Step {
     Record(Vec<u8>),
     Tick(u64),
 }
-use Step::{Deleted, Gone, Made, Namespace as Labelled, Record, Tick};
+pub(super) use Step::{Deleted, Gone, Made, Namespace as Labelled, Record, Tick};
 
-struct Played {
-    node: Node,
-    spans: Vec<CleanSpan>,
-    actions: Vec<Action>,
+pub(super) struct Played {
+    pub(super) node: Node,
+    pub(super) spans: Vec<CleanSpan>,
+    pub(super) actions: Vec<Action>,
 }
 
 fn node() -> Node {
@@ -61,10 +66,21 @@ fn node() -> Node {
         instrumented: Instrumented::Leave,
     });
     let unsaid = Unsaid { traced: false, detail: Detail::All };
-    Node::new(Config { unsaid, given: Vec::new(), clock, began: BootNanos(0) }, pipeline)
+    let config = Config {
+        unsaid,
+        given: Vec::new(),
+        clock,
+        began: BootNanos(0),
+        spans_per_pod: MOST,
+        limited: Box::new(|cgroup_id| match cgroup_id {
+            LIMITED => Limited { execs: 2, forks: 1 },
+            _ => Limited::default(),
+        }),
+    };
+    Node::new(config, pipeline)
 }
 
-fn play(steps: Vec<Step>) -> Played {
+pub(super) fn play(steps: Vec<Step>) -> Played {
     let mut played = Played { node: node(), spans: Vec::new(), actions: Vec::new() };
     for step in steps {
         let Played { node, spans, actions } = &mut played;
@@ -91,7 +107,7 @@ fn play(steps: Vec<Step>) -> Played {
 }
 
 /// Of a Job, with a container if its runtime named it.
-fn pod(id: Option<&str>, exit_code: Option<i32>) -> Pod {
+pub(super) fn pod(id: Option<&str>, exit_code: Option<i32>) -> Pod {
     let mut pod = Pod::default();
     pod.meta.uid = Uid(UID.to_owned());
     pod.meta.name = "one-x".to_owned();
@@ -110,23 +126,23 @@ fn pod(id: Option<&str>, exit_code: Option<i32>) -> Pod {
     pod
 }
 
-fn service(id: &str) -> Pod {
+pub(super) fn service(id: &str) -> Pod {
     let mut pod = pod(Some(id), None);
     let owner = Owner { kind: "ReplicaSet".to_owned(), ..pod.meta.owner.clone().unwrap() };
     pod.meta.owner = Some(owner);
     pod
 }
 
-fn named<'a>(spans: &'a [CleanSpan], name: &str) -> &'a Span {
+pub(super) fn named<'a>(spans: &'a [CleanSpan], name: &str) -> &'a Span {
     let found = spans.iter().map(CleanSpan::span).find(|span| span.name == name);
     found.unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
 }
 
-fn names(spans: &[CleanSpan]) -> Vec<&str> {
+pub(super) fn names(spans: &[CleanSpan]) -> Vec<&str> {
     spans.iter().map(|span| span.span().name.as_str()).collect()
 }
 
-fn ran() -> [Step; 2] {
+pub(super) fn ran() -> [Step; 2] {
     [Record(first_in(CONTAINER, 10, "sh")), Record(exit_record(10, 0, 0))]
 }
 
@@ -206,9 +222,9 @@ fn a_label_counts_while_pods_run() {
         Record(exit_record(11, 0, 0)),
     ];
     let played = play(steps);
-    assert_eq!(names(&played.spans), ["sh"]);
+    assert_eq!(names(&played.spans), ["sh", "runs", "container main", "pod one-x"]);
     assert!(played.actions.contains(&Action::TakeUp));
-    assert_eq!(played.node.pipeline().ledger().lost(Loss::NotSelected), 2);
+    assert_eq!(played.node.pipeline().ledger().lost(Loss::NotSelected), 1);
 }
 
 #[test]
@@ -243,7 +259,7 @@ fn what_is_named_after_all_is_traced_again() {
         Labelled("disabled"),
     ];
     let played = play(steps);
-    assert_eq!(names(&played.spans), ["sh"]);
+    assert_eq!(names(&played.spans), ["sh", "container main", "pod one-x"]);
     let again = [Action::Policy(CONTAINER, Policy::TRACED), Action::TakeUp];
     assert!(played.actions.windows(2).any(|two| *two == again), "{:?}", played.actions);
     assert_eq!(played.actions.last(), Some(&Action::Disown(CONTAINER)));

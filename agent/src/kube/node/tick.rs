@@ -8,7 +8,12 @@ use super::{
     Node,
     cgroup::{Cgroup, Kind, State},
 };
-use crate::{event::BootNanos, kube::name::Uid, loss::Loss, redact::CleanSpan};
+use crate::{
+    event::BootNanos,
+    kube::{identity::Life, name::Uid, story::Spent},
+    loss::Loss,
+    redact::CleanSpan,
+};
 
 const SECOND: u64 = 1_000_000_000;
 /// How long records of a container wait for the API to say whose they are.
@@ -23,6 +28,7 @@ impl Node {
     pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
         self.now = self.now.max(now);
         self.pipeline.tick(now, out);
+        self.spend(out);
         for cgroup_id in self.hold.since(BootNanos(now.0.saturating_sub(UNDECIDED))) {
             self.give_up(cgroup_id);
         }
@@ -56,6 +62,28 @@ impl Node {
         for known in self.pods.values_mut() {
             known.forget_told(&self.cgroups);
         }
+    }
+
+    /// Counts the spans of pods that end, and leaves out those beyond what one gets.
+    fn spend(&mut self, out: &mut Vec<CleanSpan>) {
+        let mut spent: Vec<Uid> = Vec::new();
+        for (cgroup_id, spans) in self.pipeline.take_told() {
+            let pod = self.cgroups.get(&cgroup_id).and_then(Cgroup::pod);
+            let Some((uid, known)) = pod.and_then(|uid| Some((uid, self.pods.get_mut(uid)?)))
+            else {
+                continue;
+            };
+            known.spans = known.spans.saturating_add(spans);
+            let is_work =
+                known.pod.as_ref().is_some_and(|pod| matches!(Life::of(pod), Life::Work(_)));
+            let most = self.config.spans_per_pod;
+            if is_work && most != 0 && known.spans >= most && known.spent.is_none() {
+                let at = self.config.clock.unix(self.now);
+                known.spent = Some(Spent { spans: known.spans, at });
+                spent.push(uid.clone());
+            }
+        }
+        spent.iter().for_each(|uid| self.decide(uid, out));
     }
 
     /// Nobody says whose this container is: that of a pod's sandbox, mostly.

@@ -1,0 +1,219 @@
+//! What the thread that reads the ring answers to the admin port.
+
+use std::sync::{atomic::Ordering, mpsc::Receiver};
+
+use super::{
+    admin::{Health, Question},
+    collect::{Collector, Lists},
+};
+use crate::{
+    host::{
+        load::LoadError,
+        memory::Now,
+        metric::{Metric, Unit, Values, number},
+        progress::Progress,
+        say,
+    },
+    kube::node::PodState,
+    loss::Loss,
+    span::SpanKind,
+};
+
+/// Spans that were made, by what they are of.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    counts: [u64; KINDS.len()],
+}
+
+const KINDS: [&str; 5] = ["pod", "container", "process", "client", "server"];
+
+impl Made {
+    pub(super) fn add(&mut self, span: &crate::span::Span) {
+        let has = |key| span.attribute(key).is_some();
+        let kind = match span.kind {
+            SpanKind::Client => "client",
+            SpanKind::Server => "server",
+            SpanKind::Internal if has(crate::span::key::PROCESS_PID) => "process",
+            SpanKind::Internal if has(crate::span::key::POD_PHASE) => "pod",
+            SpanKind::Internal => "container",
+        };
+        for (count, _) in self.counts.iter_mut().zip(KINDS).filter(|(_, name)| *name == kind) {
+            *count += 1;
+        }
+    }
+
+    fn metric(&self) -> Metric {
+        let values = self.counts.iter().zip(KINDS);
+        let values = values.map(|(count, kind)| (vec![("kind", kind.to_owned())], *count));
+        Metric::counters("lynceus_spans", "Spans that were made", values.collect())
+    }
+}
+
+impl Collector {
+    pub(super) fn answer(&self, questions: &Receiver<Question>) {
+        while let Ok(question) = questions.try_recv() {
+            // Who asked may be gone by now.
+            match question {
+                Question::Health(to) => {
+                    let _gone = to.send(Health { is_listed: self.lists == Lists::BOTH });
+                }
+                Question::Metrics(to) => match self.metrics() {
+                    Ok(metrics) => drop(to.send(metrics)),
+                    Err(error) => say::line(format_args!("metrics: {}", say::chain(&error))),
+                },
+                Question::Pods(to) => {
+                    let json = serde_json::to_string_pretty(&self.node.describe());
+                    drop(to.send(json.unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    fn metrics(&self) -> Result<Vec<Metric>, LoadError> {
+        let mut metrics = self.records()?;
+        metrics.push(self.made.metric());
+        metrics.extend(delivered(&self.progress));
+        metrics.extend(self.node_metrics());
+        metrics.extend(self.kernel_metrics()?);
+        metrics.extend(Now::read().into_iter().flat_map(own));
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        metrics.push(Metric::gauges("lynceus_build", "The agent's version", vec![(version, 1)]));
+        Ok(metrics)
+    }
+
+    /// received = exported + held + lost.
+    fn records(&self) -> Result<Vec<Metric>, LoadError> {
+        let mut ledger = *self.node.pipeline().ledger();
+        self.probes.counts()?.enter(self.probes.missed(), &mut ledger);
+        let lost = |loss: Loss| (vec![("reason", loss.name().to_owned())], ledger.lost(loss));
+        Ok(vec![
+            Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received),
+            Metric::counter("lynceus_records_exported", "Records in spans", ledger.exported),
+            Metric::gauge("lynceus_records_held", "Records that wait for more", self.node.held()),
+            Metric::counters(
+                "lynceus_records_lost",
+                "Records that are in no span, and why",
+                Loss::ALL.into_iter().map(lost).collect(),
+            ),
+            Metric::counter(
+                "lynceus_requests_over_budget",
+                "Requests beyond those that a process gets spans for in a second",
+                ledger.requests_beyond,
+            ),
+            Metric::counter(
+                "lynceus_trace_contexts_malformed",
+                "Trace contexts that were none",
+                ledger.malformed_contexts,
+            ),
+        ])
+    }
+
+    fn node_metrics(&self) -> Vec<Metric> {
+        let pods = self.node.describe();
+        let count = |state: &str, of: fn(&PodState<'_>) -> bool| {
+            let count = pods.iter().filter(|pod| of(pod)).count();
+            (vec![("state", state.to_owned())], count as u64)
+        };
+        let states = vec![
+            count("traced", |pod| pod.traced == Some(true)),
+            count("not_selected", |pod| pod.traced == Some(false)),
+            count("undecided", |pod| pod.traced.is_none()),
+        ];
+        let processes = self.node.pipeline().running() as u64;
+        vec![
+            Metric::gauges("lynceus_pods", "Pods of the node that are known", states),
+            Metric::gauge("lynceus_processes", "Processes with a span that run", processes),
+        ]
+    }
+
+    fn kernel_metrics(&self) -> Result<Vec<Metric>, LoadError> {
+        let programs = self.probes.programs();
+        let of = |value: fn(&crate::host::state::Program) -> f64| {
+            programs
+                .iter()
+                .map(|program| (vec![("program", program.name.clone())], value(program)))
+                .collect::<Vec<_>>()
+        };
+        let run_time = Metric {
+            name: "lynceus_bpf_run",
+            help: "Time in the probes; 0 unless kernel.bpf_stats_enabled is 1",
+            unit: Unit::Seconds,
+            values: Values::Counter(of(|program| number(program.run_ns) / 1e9)),
+        };
+        let runs = Metric {
+            name: "lynceus_bpf_runs",
+            help: "Runs of the probes; 0 unless kernel.bpf_stats_enabled is 1",
+            unit: Unit::None,
+            values: Values::Counter(of(|program| number(program.runs))),
+        };
+        let ring = self.probes.ring_bytes().into();
+        let memory = self.probes.memory_bytes();
+        let tasks = self.probes.tracked()? as u64;
+        Ok(vec![
+            Metric::gauge("lynceus_ring_size", "Size of the ring", ring).of(Unit::Bytes),
+            Metric::gauge(
+                "lynceus_ring_peak",
+                "Most that was found in the ring at once in the last half minute to minute",
+                self.ring_peak.bytes(),
+            )
+            .of(Unit::Bytes),
+            Metric::gauge("lynceus_bpf_memory", "Of maps and programs", memory).of(Unit::Bytes),
+            Metric::gauge("lynceus_bpf_tasks", "Entries of the map of traced processes", tasks),
+            run_time,
+            runs,
+        ])
+    }
+}
+
+fn delivered(progress: &Progress) -> Vec<Metric> {
+    let of = |output: &str, count: &std::sync::atomic::AtomicU64| {
+        (vec![("output", output.to_owned())], count.load(Ordering::Relaxed))
+    };
+    let full = progress.queue_full.load(Ordering::Relaxed);
+    let lost = |output: &str, reason: &str, count: u64| {
+        let labels = vec![("output", output.to_owned()), ("reason", reason.to_owned())];
+        (labels, count)
+    };
+    vec![
+        Metric::counters(
+            "lynceus_spans_delivered",
+            "Spans that arrived",
+            vec![of("otlp", &progress.otlp_sent), of("file", &progress.file_written)],
+        ),
+        Metric::counters(
+            "lynceus_spans_lost",
+            "Spans that did not arrive",
+            vec![
+                lost("otlp", "refused", progress.otlp_lost.load(Ordering::Relaxed)),
+                lost("otlp", "queue_full", full),
+                lost("file", "write", progress.file_lost.load(Ordering::Relaxed)),
+            ],
+        ),
+        Metric::gauge(
+            "lynceus_spans_waiting",
+            "Spans that wait for the network",
+            progress.waiting.load(Ordering::Relaxed),
+        ),
+        Metric {
+            name: "lynceus_export_latency",
+            help: "From the end of a span to when it was taken",
+            unit: Unit::Seconds,
+            values: Values::Histogram(progress.latency.histogram()),
+        },
+    ]
+}
+
+/// As the Prometheus libraries name them.
+fn own(now: Now) -> Vec<Metric> {
+    vec![
+        Metric {
+            name: "process_cpu",
+            help: "CPU time of the agent",
+            unit: Unit::Seconds,
+            values: Values::Counter(vec![(Vec::new(), now.cpu.as_secs_f64())]),
+        },
+        Metric::gauge("process_resident_memory", "Memory of the agent", now.resident_bytes)
+            .of(Unit::Bytes),
+        Metric::gauge("process_open_fds", "Open descriptors of the agent", now.descriptors),
+    ]
+}
