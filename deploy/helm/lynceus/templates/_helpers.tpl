@@ -44,6 +44,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 - --capture={{ .Values.capture }}
+{{- with .Values.admin.port }}
+- --admin=0.0.0.0:{{ int . }}
+{{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}

@@ -49,7 +49,7 @@ impl At {
 
 /// What is set, where its effect is, and what is there then.
 #[rustfmt::skip]
-pub(super) const SWITCHES: [(&str, At, &str); 52] = [
+pub(super) const SWITCHES: [(&str, At, &str); 61] = [
     // Nothing.
     ("", Agent("/image"), image::NAME),
     ("", Object("DaemonSet", "/metadata/labels/app.kubernetes.io~1version"), env!("CARGO_PKG_VERSION")),
@@ -79,6 +79,7 @@ pub(super) const SWITCHES: [(&str, At, &str); 52] = [
     ("limits.ringBytes=16777216", Argument("--ring-bytes"), "--ring-bytes=16777216"),
     ("limits.maxProcesses=4194304", Argument("--max-processes"), "--max-processes=4194304"),
     ("limits.requestsPerSecond=0", Argument("--requests-per-second"), "--requests-per-second=0"),
+    ("limits.spansPerPod=7", Argument("--spans-per-pod="), "--spans-per-pod=7"),
     ("limits.execsPerSecond=5", Argument("--execs-per-second"), "--execs-per-second=5"),
     ("capture=off", Argument("--capture"), "--capture=off"),
     ("extraArgs={--out=/x}", Argument("--out"), "--out=/x"),
@@ -109,6 +110,18 @@ pub(super) const SWITCHES: [(&str, At, &str); 52] = [
     ("serviceAccount.name=other", Object("ClusterRoleBinding", "/subjects/0/name"), "other"),
     ("serviceAccount.annotations.a=b", Object("ServiceAccount", "/metadata/annotations"), r#"{"a":"b"}"#),
     ("rbac.create=false", Object("ClusterRoleBinding", ""), "null"),
+    ("admin.port=9000", Argument("--admin="), "--admin=0.0.0.0:9000"),
+    ("admin.port=9000", Agent("/ports/0/containerPort"), "9000"),
+    ("admin.port=0", Agent("/livenessProbe"), "null"),
+    ("admin.port=0", Argument("--admin="), "null"),
+    ("podMonitor.enabled=true,podMonitor.labels.a=b", Object("PodMonitor", "/metadata/labels/a"), "b"),
+    ("podMonitor.enabled=true,podMonitor.interval=9s", Object("PodMonitor", "/spec/podMetricsEndpoints/0/interval"), "9s"),
+    ("networkPolicy.enabled=true", Object("NetworkPolicy", "/spec/ingress"), "null"),
+    (
+        "networkPolicy.enabled=true,networkPolicy.ingress[0].podSelector.matchLabels.a=b",
+        Object("NetworkPolicy", "/spec/ingress"),
+        r#"[{"from":[{"podSelector":{"matchLabels":{"a":"b"}}}],"ports":[{"port":"admin"}]}]"#,
+    ),
     ("networkPolicy.enabled=true", Object("NetworkPolicy", "/spec/policyTypes"), r#"["Ingress"]"#),
     (
         "networkPolicy.enabled=true,networkPolicy.egress[0].ports[0].port=4317",
