@@ -28,8 +28,8 @@ pub(super) const CORE: [&str; 3] = [
     "a_restart_of_the_agent_is_hardly_seen",
 ];
 
-const TRACED: &str = "traced";
-const PLAIN: &str = "plain";
+pub(super) const TRACED: &str = "traced";
+pub(super) const PLAIN: &str = "plain";
 const LATER: &str = "later";
 const PODS_OF_WEB: [&str; 6] = [
     "get",
@@ -41,7 +41,7 @@ const PODS_OF_WEB: [&str; 6] = [
 ];
 
 /// The agent runs, and the namespaces are there.
-fn prepared(cluster: &Cluster) -> Result<()> {
+pub(super) fn prepared(cluster: &Cluster) -> Result<()> {
     daemon::ensure(cluster)?;
     namespace(cluster, TRACED, &json!({ daemon::TRACE: "enabled" }))?;
     namespace(cluster, PLAIN, &json!({}))
@@ -53,7 +53,7 @@ fn namespace(cluster: &Cluster, name: &str, labels: &Value) -> Result<()> {
     cluster.apply(&manifest.to_string()).map(drop)
 }
 
-fn container(name: &str, script: &str) -> Value {
+pub(super) fn container(name: &str, script: &str) -> Value {
     json!({
         "name": name,
         "image": BUSYBOX,
@@ -63,7 +63,7 @@ fn container(name: &str, script: &str) -> Value {
 }
 
 /// A Job of one pod that is not tried again.
-fn job(namespace: &str, name: &str, pod: &Value) -> Value {
+pub(super) fn job(namespace: &str, name: &str, pod: &Value) -> Value {
     let mut spec = json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 0 });
     if let (Some(members), Some(more)) = (spec.as_object_mut(), pod.as_object()) {
         members.extend(more.clone());
@@ -76,7 +76,7 @@ fn job(namespace: &str, name: &str, pod: &Value) -> Value {
     })
 }
 
-fn run(cluster: &Cluster, job: &Value) -> Result<()> {
+pub(super) fn run(cluster: &Cluster, job: &Value) -> Result<()> {
     let metadata = &job["metadata"];
     let name = format!("job/{}", metadata["name"].as_str().unwrap_or_default());
     let namespace = metadata["namespace"].as_str().unwrap_or_default().to_owned();
@@ -85,7 +85,7 @@ fn run(cluster: &Cluster, job: &Value) -> Result<()> {
 }
 
 /// Waits until a pod has a span with this name, and gives all that it has.
-fn collected(cluster: &Cluster, name: &str, pod: &str) -> Result<Collected> {
+pub(super) fn collected(cluster: &Cluster, name: &str, pod: &str) -> Result<Collected> {
     collected_of(cluster, name, pod, "k8s.pod.name", pod)
 }
 
@@ -116,7 +116,7 @@ fn until_whole(cluster: &Cluster, pod: &str) -> Result<Collected> {
 }
 
 /// Of a pod of a Job: its name, for those are drawn.
-fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Result<String> {
+pub(super) fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Result<String> {
     let path = "--output=jsonpath={.items[0].metadata.name}";
     let ask = ["get", "pods", "--namespace", namespace, "--selector", selector, path];
     until("a pod is made", || cluster.kubectl(&ask), |name| !name.is_empty())
@@ -279,9 +279,23 @@ fn a_label_counts_while_pods_run(cluster: &Cluster) -> Result<()> {
     let sleep = spans.0.iter().find(|span| span.name == "sleep").context("no sleep")?;
     ensure!(sleep.trace == spans.one("uname")?.trace, "{}", spans.tree());
     label("disabled")?;
+    // All that is above what was told comes then, and the label counts at once.
+    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
+    spans.is_whole()?;
+    let shell = spans.above(spans.one("uname")?)?;
+    for (span, key) in [
+        (shell, "lynceus.process.unfinished"),
+        (spans.one("container main")?, "lynceus.container.unfinished"),
+        (spans.one(&format!("pod {pod}"))?, "lynceus.pod.unfinished"),
+    ] {
+        ensure!(span.get(key) == "still running when tracing ended", "{span:?}");
+    }
+    let before = spans.0.len();
+    cluster.kubectl(&["exec", "--namespace", LATER, &pod, "--", "env", "true"])?;
     cluster.kubectl(&["delete", "job", "--namespace", LATER, "waits"])?;
     delete(cluster, "--wait=true", &format!("namespace/{LATER}"))?;
-    ensure!(Collected::read(cluster)?.with("k8s.pod.name", &pod).one("sh").is_err(), "told");
+    let after = Collected::read(cluster)?.with("k8s.pod.name", &pod);
+    ensure!(after.0.len() == before, "told: {}", after.tree());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{command, paths, setup};
 
 /// The label and annotation that select.
 pub(super) const TRACE: &str = "lynceus.dev/trace";
-const NAMESPACE: &str = "lynceus";
+pub(super) const NAMESPACE: &str = "lynceus";
 const DAEMON: &str = "daemonset/lynceus-agent";
 
 /// It runs, and traces.
@@ -28,6 +28,14 @@ pub(super) fn restart(cluster: &Cluster) -> Result<()> {
 /// What it said so far.
 pub(super) fn said(cluster: &Cluster) -> Result<String> {
     cluster.kubectl(&["logs", DAEMON, "--namespace", NAMESPACE])
+}
+
+/// What its admin port answers.
+pub(super) fn admin(cluster: &Cluster, path: &str) -> Result<String> {
+    let name = "--output=jsonpath={.items[0].metadata.name}";
+    let pod = cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, name])?;
+    let port = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9464/proxy/{path}");
+    cluster.kubectl(&["get", "--raw", &port])
 }
 
 fn wait(cluster: &Cluster) -> Result<()> {

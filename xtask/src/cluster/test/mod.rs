@@ -12,6 +12,7 @@ use crate::clock::Stopwatch;
 use crate::test::count::Counts;
 use crate::{image, say};
 
+mod admin;
 mod agent;
 mod collected;
 mod daemon;
@@ -44,7 +45,7 @@ type Test = (&'static str, fn(&Cluster) -> Result<()>);
 
 /// What runs, in this order.
 fn tests() -> impl Iterator<Item = Test> {
-    agent::TESTS.into_iter().chain(smoke::TESTS)
+    agent::TESTS.into_iter().chain(admin::TESTS).chain(smoke::TESTS)
 }
 
 /// Builds what the tests need and root is not needed for; the answer is the image's archive.
