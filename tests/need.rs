@@ -24,13 +24,45 @@ pub fn trial(name: &str, programs: &[&str], body: Body) -> Trial {
     lacking(name, &missing.join(" and "))
 }
 
-/// A test that cannot run here.
+/// A test that cannot run here. Of several machines the first says so.
 pub fn lacking(name: &str, what: &str) -> Trial {
-    eprintln!("SKIP {name}: no {what} here");
+    if Part::of_this_machine().nth == 1 {
+        eprintln!("SKIP {name}: no {what} here");
+    }
     Trial::test(format!("{name} (no {what})"), || Ok(())).with_ignored_flag(true)
 }
 
+/// Which of the tests this machine runs, where several like it share them: `LYNCEUS_PART=1/2`.
+#[derive(Clone, Copy)]
+struct Part {
+    /// From 1 on.
+    nth: usize,
+    of: usize,
+}
+
+impl Part {
+    fn of_this_machine() -> Self {
+        let text = env::var_os("LYNCEUS_PART").unwrap_or_default();
+        let part = text.to_string_lossy().split_once('/').and_then(|(nth, of)| {
+            let (nth, of) = (nth.parse().ok()?, of.parse().ok()?);
+            (1..=of).contains(&nth).then_some(Self { nth, of })
+        });
+        part.unwrap_or(Self { nth: 1, of: 1 })
+    }
+
+    /// Those that cannot run are the first machine's; the others are dealt out.
+    fn take(self, trials: Vec<Trial>) -> Vec<Trial> {
+        let (lacking, rest): (Vec<_>, Vec<_>) =
+            trials.into_iter().partition(Trial::has_ignored_flag);
+        let dealt = rest.into_iter().enumerate();
+        let its = dealt.filter(|(index, _)| index % self.of == self.nth - 1);
+        let lacking = lacking.into_iter().filter(|_| self.nth == 1);
+        its.map(|(_, trial)| trial).chain(lacking).collect()
+    }
+}
+
 pub fn run(trials: Vec<Trial>) -> ExitCode {
+    let trials = Part::of_this_machine().take(trials);
     let arguments = Arguments::from_args();
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     conclusion.exit_code()

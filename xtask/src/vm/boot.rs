@@ -33,6 +33,27 @@ pub(super) struct Boot<'a> {
     pub(super) kernel: &'a Kernel,
     pub(super) initramfs: &'a Path,
     pub(super) limit: Duration,
+    pub(super) part: Part,
+}
+
+/// Which of the tests a machine runs, where several share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    /// From 1 on.
+    pub(super) nth: u32,
+    pub(super) of: u32,
+}
+
+impl Part {
+    /// Of so many machines.
+    pub(super) fn all(of: u32) -> impl Iterator<Item = Self> {
+        (1..=of).map(move |nth| Self { nth, of })
+    }
+
+    /// Behind a name; nothing where it is the whole.
+    pub(super) fn suffix(self) -> String {
+        if self.of == 1 { String::new() } else { format!("-{}", self.nth) }
+    }
 }
 
 impl Boot<'_> {
@@ -71,7 +92,9 @@ impl Boot<'_> {
         qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024"]);
         qemu.args(["-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio"]);
         qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initramfs);
-        qemu.args(["-append", COMMAND_LINE]);
+        // What the kernel does not know it puts into the environment of `/init`.
+        let Part { nth, of } = self.part;
+        qemu.args(["-append", &format!("{COMMAND_LINE} LYNCEUS_PART={nth}/{of}")]);
         qemu
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
-use self::boot::{Boot, Ending};
+use self::boot::{Boot, Ending, Part};
 use self::initramfs::Programs;
 use crate::clock::{self, Stopwatch};
 use crate::executable::{self, Linking};
@@ -91,15 +91,23 @@ fn on(
     let kernels = series.iter().map(|series| setup::kernel(*series)).collect::<Result<Vec<_>>>()?;
     initramfs::write(&Programs { busybox: &busybox, lynceus, tests }, arguments, &initramfs)?;
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // The newest first: it takes the longest.
-    let waiting: Mutex<Vec<_>> = Mutex::new(series.iter().zip(&kernels).collect());
+    // The newest first: it takes the longest. Only all tests are shared out.
+    let is_all = lynceus.is_some() && arguments.is_empty();
+    let machines = |series: &Series| if is_all { series.machines } else { 1 };
+    let each = series.iter().zip(&kernels);
+    let each = each.flat_map(|(series, kernel)| {
+        Part::all(machines(series)).map(move |part| (series, kernel, part))
+    });
+    let waiting: Mutex<Vec<_>> = Mutex::new(each.collect());
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let work = || {
         let mut counts = Counts::default();
-        while let Some((series, kernel)) = next() {
-            let log = directory.join(format!("{}.log", series.name));
-            let name = format!("kernel {} ({})", series.name, kernel.version);
-            let boot = Boot { machine: &machine, kernel, initramfs: &initramfs, limit: LIMIT };
+        while let Some((series, kernel, part)) = next() {
+            let name = format!("{}{}", series.name, part.suffix());
+            let log = directory.join(format!("{name}.log"));
+            let name = format!("kernel {name} ({})", kernel.version);
+            let boot =
+                Boot { machine: &machine, kernel, initramfs: &initramfs, limit: LIMIT, part };
             counts = counts
                 + to_verdict(&name, &boot, &log).unwrap_or_else(|error| {
                     say::error(&error);
