@@ -203,6 +203,7 @@ pub(crate) fn allows(task: &Admitted, what: Limited) -> bool {
     if second.allows(unsafe { bpf_ktime_get_boot_ns() }, most) {
         return true;
     }
+    count(Count::LIMITED);
     match what {
         // SAFETY: as above.
         Limited::Exec => add(unsafe { &raw mut (*rate).execs }, 1),

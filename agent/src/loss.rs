@@ -1,6 +1,6 @@
 //! The ledger: received = exported + held + lost(reason), in records of the kernel.
 
-use crate::{event::Beyond, protocol::http2};
+use crate::{decode::DecodeError, event::Beyond, protocol::http2};
 
 /// Every way in which a record can fail to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,8 @@ pub enum Loss {
     TableFull,
     /// Kernel: a connection found no room; what was said on it was not seen.
     ConnectionsFull,
+    /// Kernel: programs that a container executed beyond the limit of a second, and ends of forks.
+    Limited,
     /// Heads and ends of messages that go with no exchange: what they belong to was not seen.
     Unpaired,
     /// A request that carried a trace context: the program that made it reports it itself.
@@ -44,7 +46,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RingFull,
         Self::TasksFull,
         Self::Missed,
@@ -54,6 +56,7 @@ impl Loss {
         Self::ChunkOrphaned,
         Self::TableFull,
         Self::ConnectionsFull,
+        Self::Limited,
         Self::Unpaired,
         Self::Instrumented,
         Self::SampledOut,
@@ -77,6 +80,7 @@ impl Loss {
             Self::ChunkOrphaned => "chunk_orphaned",
             Self::TableFull => "table_full",
             Self::ConnectionsFull => "connections_full",
+            Self::Limited => "limited",
             Self::Unpaired => "unpaired",
             Self::Instrumented => "instrumented",
             Self::SampledOut => "sampled_out",
@@ -141,6 +145,23 @@ impl Ledger {
     /// The equation.
     pub fn balances(&self, held: u64) -> bool {
         self.received == self.exported + held + self.lost_in_all()
+    }
+}
+
+impl From<DecodeError> for Loss {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Short | DecodeError::Long => Self::Length,
+            DecodeError::Version(_) => Self::Version,
+            DecodeError::Kind(_)
+            | DecodeError::Part(_)
+            | DecodeError::Role(_)
+            | DecodeError::Family(_)
+            | DecodeError::Path(_)
+            | DecodeError::Way(_)
+            | DecodeError::Counted(_)
+            | DecodeError::Reason(_) => Self::Unknown,
+        }
     }
 }
 

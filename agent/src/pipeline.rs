@@ -8,7 +8,7 @@ mod containers;
 use crate::{
     assemble::{Assembler, Machine},
     correlate::{Correlator, Of, Root},
-    decode::{DecodeError, decode},
+    decode::decode,
     environ::{self, AllowList},
     event::{BootNanos, Event, Exec, Exit, Left, Role, TaskId},
     exchange::{Exchange, Exchanges, Released, Told},
@@ -252,27 +252,12 @@ impl Pipeline {
     }
 }
 
-impl From<DecodeError> for Loss {
-    fn from(error: DecodeError) -> Self {
-        match error {
-            DecodeError::Short | DecodeError::Long => Self::Length,
-            DecodeError::Version(_) => Self::Version,
-            DecodeError::Kind(_)
-            | DecodeError::Part(_)
-            | DecodeError::Role(_)
-            | DecodeError::Family(_)
-            | DecodeError::Path(_)
-            | DecodeError::Way(_)
-            | DecodeError::Counted(_)
-            | DecodeError::Reason(_) => Self::Unknown,
-        }
-    }
-}
-
 #[cfg(test)]
 mod message;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod scopes;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

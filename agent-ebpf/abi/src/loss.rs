@@ -22,6 +22,9 @@ impl Count {
     pub const LOST_CONNECTIONS_FULL: Self = Self(5);
     /// TCP connections whose first bytes are none of HTTP: TLS, or something else. No record is lost.
     pub const NOT_HTTP: Self = Self(6);
+    /// Execs, and ends of forks that executed nothing, beyond the limit of a control group. They are not
+    /// among those that were seen.
+    pub const LIMITED: Self = Self(7);
     /// How many slots there are.
-    pub const SLOTS: u32 = 7;
+    pub const SLOTS: u32 = 8;
 }

@@ -274,8 +274,10 @@ impl Correlator {
             return Placement { scope, ..Placement::below_context(context, span_id) };
         }
         // What a service asks may be for something that it serves: only the exchange itself will tell.
-        let peer =
-            peer.filter(|peer| self.service(peer.owner).is_none_or(|(client, _)| !client.serves));
+        let peer = peer.filter(|peer| {
+            self.tells_requests(peer.owner)
+                && self.service(peer.owner).is_none_or(|(client, _)| !client.serves)
+        });
         let Some(peer) = peer else {
             return match self.service(owner) {
                 Some((_, scope)) => Placement::top_of(scope, span_id),

@@ -85,10 +85,10 @@ impl Correlator {
         let Some(current) = self.scopes.get_mut(&scope.cgroup_id) else {
             return Some(Loss::NotSelected);
         };
-        let detail = current.scope.detail;
         let is_wanted = match of {
-            Of::Process => detail.has_processes(),
-            Of::Request => detail.has_requests(),
+            // As it was when the process began: by now it may be above others.
+            Of::Process => scope.detail.has_processes(),
+            Of::Request => current.scope.detail.has_requests(),
         };
         current.told += u64::from(is_wanted);
         (!is_wanted).then_some(Loss::LeftOut)
@@ -108,6 +108,15 @@ impl Correlator {
             Placement::top_of(scope, span_id)
         } else {
             self.below(owner, span_id)
+        }
+    }
+
+    /// Whether a client's exchanges have spans.
+    pub(super) fn tells_requests(&self, owner: TaskId) -> bool {
+        let scope = self.known.get(&owner).and_then(|known| known.placement.scope.as_ref());
+        match scope.and_then(|scope| self.scopes.get(&scope.cgroup_id)) {
+            Some(current) => current.scope.detail.has_requests(),
+            None => !self.containers_only,
         }
     }
 

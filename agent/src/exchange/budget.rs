@@ -157,6 +157,12 @@ impl Budgets {
         self.processes.remove(&process).map(|account| account.budget.beyond).unwrap_or_default()
     }
 
+    /// Nothing more of these processes is told: what was not told until now, with its owner.
+    pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<(TaskId, Beyond)> {
+        let theirs = self.processes.extract_if(|_, account| owners.contains(&account.owner));
+        theirs.map(|(_, account)| (account.owner, account.budget.beyond)).collect()
+    }
+
     /// Likewise of all that have not, with their owners.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (TaskId, Beyond)> {
         self.processes.drain().map(|(_, account)| (account.owner, account.budget.beyond))

@@ -3,7 +3,7 @@
 //! A server may be told of a request before its client is told to have sent it, and of the end of it
 //! after the client is gone: so both are joined when the server's exchange is complete.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{Exchange, Peer, budget::Budgets};
 use crate::{
@@ -87,6 +87,13 @@ impl Clients {
         if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
             client.last = Some(last);
         }
+    }
+
+    /// What these processes asked is not told from here on.
+    pub(super) fn forget(&mut self, owners: &HashSet<TaskId>) {
+        self.by_ends.retain(|_, client| !owners.contains(&client.peer.owner));
+        let known = &self.by_ends;
+        self.order.retain(|pair| known.contains_key(pair));
     }
 
     /// Gives a server's exchange the client's, and likewise the one that a client's was made for: where

@@ -22,7 +22,7 @@ mod unjoined;
 #[cfg(test)]
 mod upgrades;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use self::threads::Cause;
 use self::{
@@ -295,6 +295,11 @@ impl Exchanges {
         conversation.close_frames(closed, out);
         self.http2 += conversation.take_counts();
         conversation.close(closed, ending, out)
+    }
+
+    /// Nothing more of these processes is told: their requests that were not.
+    pub fn stop_beyond(&mut self, owners: &HashSet<TaskId>) -> Vec<(TaskId, Beyond)> {
+        self.budgets.stop(owners)
     }
 
     /// Nothing comes any more: whose requests were not told, of those that still run.

@@ -38,8 +38,10 @@ impl Exchanges {
         let theirs = self.conversations.extract_if(|_, conversation| is_theirs(conversation));
         let theirs = theirs.collect();
         let released = self.end_all(theirs, now, out);
-        out.extend(std::iter::from_fn(|| self.unjoined.due(END)));
-        self.release(out, released, END)
+        out.extend(self.unjoined.stop(owners));
+        let released = self.release(out, released, END);
+        self.clients.forget(owners);
+        released
     }
 
     fn end_all(

@@ -3,10 +3,10 @@
 //!
 //! Time is that of records, and of ticks.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::{Exchange, Told, clients::Clients};
-use crate::event::{BootNanos, Connection, ConnectionId, Ends, Role};
+use crate::event::{BootNanos, Connection, ConnectionId, Ends, Role, TaskId};
 
 /// The age of a connection until which its client is awaited.
 pub(super) const AWAITED_NS: u64 = 200_000_000;
@@ -52,6 +52,14 @@ impl Unjoined {
         let (its, others) = (self.waiting.drain(..)).partition(|(server, _)| is_its(server));
         self.waiting = others;
         VecDeque::into_iter(its).map(|(_, exchange)| Told::Exchange(exchange)).collect()
+    }
+
+    /// Gives those of these processes.
+    pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<Told> {
+        let (theirs, others) =
+            (self.waiting.drain(..)).partition(|(_, exchange)| owners.contains(&exchange.owner));
+        self.waiting = others;
+        VecDeque::into_iter(theirs).map(|(_, exchange)| Told::Exchange(exchange)).collect()
     }
 
     /// The next that does not wait any longer.

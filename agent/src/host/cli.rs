@@ -75,7 +75,8 @@ pub struct AgentOptions {
     /// options. What the command line says counts more, and so do variables as LYNCEUS_RING_BYTES
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
-    /// Print the options that count, as such a file, and end: with 2 where one is wrong
+    /// Print the options that count, as such a file, and end: with 2 where an option is not known or does
+    /// not take its value. Nothing is asked or attached
     #[arg(long, help_heading = "Configuration")]
     pub check_config: bool,
     /// Print the JSON schema of the file, and end

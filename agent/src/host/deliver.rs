@@ -152,9 +152,9 @@ fn send_all(
         let deadline = closing.get().copied().unwrap_or_else(|| Deadline::after(REQUEST_TIME));
         let lost = exporter.lost;
         exporter.send(&request, deadline);
+        progress.waiting.fetch_sub(spans, Ordering::Relaxed);
         progress.otlp_sent.store(exporter.sent, Ordering::Relaxed);
         progress.otlp_lost.store(exporter.lost, Ordering::Relaxed);
-        progress.waiting.fetch_sub(spans, Ordering::Relaxed);
         if exporter.lost == lost {
             let now = clocks::both().unix(clocks::boot()).0;
             ends(&request).for_each(|end| progress.latency.add(now.saturating_sub(end)));

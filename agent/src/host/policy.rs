@@ -4,7 +4,7 @@ use std::{collections::HashSet, io::Read as _};
 
 use abi::{
     cgroup::{Policy, Rate},
-    task::{Task, flag},
+    task::{Task, TaskId, flag},
 };
 use aya::{
     maps::{HashMap, MapData},
@@ -17,7 +17,7 @@ use super::{
     attach::{Attached, attach, attach_raw},
     load::{LoadError, Probes},
 };
-use crate::kube::story::Limited;
+use crate::{event::Beyond, kube::story::Limited};
 
 /// (program, tracepoint), as `tp_btf`, and with `_raw` behind as a raw tracepoint.
 const FAMILY: [(&str, &str); 2] =
@@ -125,22 +125,27 @@ impl Probes {
         Ok(tasks)
     }
 
-    /// Nothing more is told of what runs in these control groups.
-    pub fn disown(&mut self, cgroups: &HashSet<u64>) -> Result<(), LoadError> {
+    /// Nothing more is told of what runs in these control groups. Gives their requests beyond the budget,
+    /// with whose they are.
+    pub fn disown(&mut self, cgroups: &HashSet<u64>) -> Result<Vec<(TaskId, Beyond)>, LoadError> {
         let tasks = self.tasks()?;
         let program = self.ebpf_mut().program_mut("disown").ok_or(LoadError::Absent("disown"))?;
         let program: &mut RawTracePoint = program.try_into().map_err(refused)?;
         if program.fd().is_err() {
             program.load().map_err(refused)?;
         }
+        let mut beyond = Vec::new();
         for task in tasks.iter().filter(|task| cgroups.contains(&task.cgroup_id)) {
+            if !task.budget.beyond.is_empty() {
+                beyond.push((task.owner, task.budget.beyond));
+            }
             let mut options = RawTracePointRunOptions::new();
             options.args[0] = u64::from(task.process.pid);
             options.args[1] = task.process.start_ns;
             // Where it fails the process is gone.
             program.test_run(options).map_err(refused)?;
         }
-        Ok(())
+        Ok(beyond)
     }
 }
 

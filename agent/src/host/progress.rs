@@ -8,7 +8,7 @@ use super::metric::{Histogram, number};
 const BOUNDS: [f64; 14] =
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, f64::INFINITY];
 
-/// `delivered + lost + waiting` is what was given, for the file and for the network alike.
+/// What was given is delivered, lost, waiting, or under way between these threads.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) file_written: AtomicU64,

@@ -25,10 +25,18 @@ impl Ring {
         let _ready = poll(&mut fds, timeout);
     }
 
-    /// Hands every record that is there to `take`. Gives how many bytes of the ring they took.
-    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
+    /// Hands every record to `take`, also of those that come meanwhile.
+    pub fn drain(&mut self, take: impl FnMut(&[u8])) {
+        self.drain_some(usize::MAX, take);
+    }
+
+    /// Hands records to `take` until there are none, or they took so many bytes of the ring. Gives how
+    /// many.
+    pub fn drain_some(&mut self, most: usize, mut take: impl FnMut(&[u8])) -> usize {
         let mut bytes = 0;
-        while let Some(record) = self.0.next() {
+        while bytes < most
+            && let Some(record) = self.0.next()
+        {
             take(&record);
             bytes += HEADER_BYTES + record.len().next_multiple_of(HEADER_BYTES);
         }

@@ -71,7 +71,9 @@ pub fn command_line(
     if let Some(path) = path.or_else(|| variable("LYNCEUS_CONFIG").map(PathBuf::from)) {
         arguments.extend(from_file(&role, &free, &path)?);
     }
-    let at = given.iter().position(|argument| argument == ROLE).map_or(given.len(), |at| at + 1);
+    // The first is the name of the program.
+    let at = given.iter().skip(1).position(|argument| argument == ROLE);
+    let at = at.map_or(given.len(), |at| at + 2);
     let (before, after) = given.split_at(at);
     Ok([before, &arguments, after].concat())
 }
@@ -160,7 +162,9 @@ fn from_file(role: &Command, free: &[&Arg], path: &Path) -> Result<Vec<OsString>
     let text = text.map_err(|source| SettingsError::Read { path: path.clone(), source })?;
     // No document at all is one without options.
     let empty = || Value::Object(Map::new());
-    let value = match serde_saphyr::from_str::<Option<Value>>(&text) {
+    // `off` is a word.
+    let strict = serde_saphyr::options! { strict_booleans: true };
+    let value = match serde_saphyr::from_str_with_options::<Option<Value>>(&text, strict) {
         Ok(value) => value.unwrap_or_else(empty),
         Err(error) => return Err(SettingsError::Yaml { path, why: error.to_string() }),
     };

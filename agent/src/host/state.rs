@@ -21,6 +21,7 @@ pub struct Counts {
     pub tasks_full: u64,
     pub cut_unreadable: u64,
     pub connections_full: u64,
+    pub limited: u64,
     pub not_http: u64,
 }
 
@@ -30,6 +31,7 @@ impl Counts {
         ledger.lose_in_kernel(Loss::RingFull, self.ring_full);
         ledger.lose_in_kernel(Loss::TasksFull, self.tasks_full);
         ledger.lose_in_kernel(Loss::ConnectionsFull, self.connections_full);
+        ledger.lose_in_kernel(Loss::Limited, self.limited);
         ledger.lose_in_kernel(Loss::Missed, missed);
     }
 }
@@ -88,6 +90,7 @@ impl Probes {
             tasks_full: sum(Count::LOST_TASKS_FULL)?,
             cut_unreadable: sum(Count::CUT_UNREADABLE)?,
             connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
+            limited: sum(Count::LIMITED)?,
             not_http: sum(Count::NOT_HTTP)?,
         })
     }

@@ -6,7 +6,7 @@ use super::Pipeline;
 use crate::{
     clock::Clock,
     correlate::Of,
-    event::{BootNanos, TaskId},
+    event::{Beyond, BootNanos, TaskId},
     exchange::Exchanges,
     gather::Gather,
     kube::scope::Scope,
@@ -52,11 +52,20 @@ impl Pipeline {
         let owners = self.correlator.owners(cgroup_id);
         let released = self.exchanges.stop(&owners, now, &mut self.told);
         self.told(released, out);
+        for (owner, beyond) in self.exchanges.stop_beyond(&owners) {
+            self.beyond(owner, &beyond);
+        }
         for (placement, span) in self.assembler.stop(cgroup_id, now) {
             let left_out = self.correlator.left_out(&placement, Of::Process);
             self.complete_unless(left_out, span, out);
         }
         self.correlator.close(cgroup_id);
+    }
+
+    /// Requests of a process that have no span, and of which no record will say so.
+    pub fn beyond(&mut self, owner: TaskId, beyond: &Beyond) {
+        self.ledger.go_beyond(beyond);
+        self.assembler.beyond(owner, beyond);
     }
 
     /// The spans that were told since this was asked last, of each container by its control group.

@@ -19,12 +19,12 @@ fn id(sock: u64) -> wire::ConnectionId {
     wire::ConnectionId { sock, since_ns: 1 }
 }
 
-fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u8> {
+pub(super) fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u8> {
     message::connection(task(pid), id(sock), role, ports, 90_000)
 }
 
 /// The first of its direction, by the first thread, whole and without a body.
-fn head(pid: u32, sock: u64, sent: u32, text: &str, time_ns: u64) -> Vec<u8> {
+pub(super) fn head(pid: u32, sock: u64, sent: u32, text: &str, time_ns: u64) -> Vec<u8> {
     let fixed = wire::Head {
         header: header(Kind::HEAD, size_of::<wire::Head>() + text.len(), time_ns),
         process: task(pid),
@@ -51,7 +51,7 @@ fn asked(pid: u32, sock: u64, request: &str, time_ns: u64) -> [Vec<u8>; 3] {
 }
 
 /// The first asks the second, whose answer is seen first.
-fn both_ends(request: &str, time_ns: u64, socks: (u64, u64)) -> Vec<Vec<u8>> {
+pub(super) fn both_ends(request: &str, time_ns: u64, socks: (u64, u64)) -> Vec<Vec<u8>> {
     let [opened, sent, heard] = asked(10, socks.0, request, time_ns);
     let port = u16::try_from(socks.0).unwrap();
     let accepted = connection(11, socks.1, wire::Role::SERVER, (80, port));
@@ -61,7 +61,7 @@ fn both_ends(request: &str, time_ns: u64, socks: (u64, u64)) -> Vec<Vec<u8>> {
 }
 
 /// The spans of requests, in the order of their ends; the account holds after each record.
-fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) -> Vec<Span> {
+pub(super) fn spans(pipeline: &mut Pipeline, records: &[Vec<u8>]) -> Vec<Span> {
     let mut out = Vec::new();
     for record in records {
         pipeline.record(record, &mut out);

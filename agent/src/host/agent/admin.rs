@@ -3,9 +3,10 @@
 //! Whoever asks is answered by the thread that reads the ring: if it answers, it works.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::mpsc::SyncSender,
     thread,
     time::Duration,
@@ -19,8 +20,8 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::oneshot;
+use hyper_util::rt::TokioIo;
+use tokio::{sync::oneshot, task::AbortHandle};
 
 use crate::host::{
     metric::{Metric, text},
@@ -29,10 +30,10 @@ use crate::host::{
 
 /// For an answer of the thread that reads the ring.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// For the head of a request.
-const HEAD_TIME: Duration = Duration::from_secs(5);
-/// Connections at one time; what comes then waits.
-const CONNECTIONS: usize = 16;
+/// For a connection, from its first byte to the last of its one answer.
+const TIME: Duration = Duration::from_secs(10);
+/// Connections at one time. What comes then ends the oldest: nobody can keep others away.
+const CONNECTIONS: usize = 64;
 const INDEX: &str = "/healthz\n/readyz\n/metrics\n/debug/pods\n";
 
 /// What is asked of the thread that reads the ring.
@@ -52,7 +53,7 @@ pub(super) struct Health {
 
 /// Listens from here on, and answers until the process ends.
 pub(super) fn serve(at: SocketAddr, questions: SyncSender<Question>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(at)?;
+    let listener = bind(at)?;
     listener.set_nonblocking(true)?;
     let at = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -64,27 +65,43 @@ pub(super) fn serve(at: SocketAddr, questions: SyncSender<Question>) -> io::Resu
     Ok(at)
 }
 
+/// `[::]` is every address of both versions; of hosts without IPv6 every one of IPv4.
+fn bind(at: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(at).or_else(|error| match at {
+        SocketAddr::V6(at) if at.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, at.port()))
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => Err(error),
+    })
+}
+
 async fn accept(listener: TcpListener, questions: SyncSender<Question>) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let room = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     let local = tokio::task::LocalSet::new();
     let all = async {
+        // Some of them are over.
+        let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let Ok(place) = std::sync::Arc::clone(&room).acquire_owned().await else { return };
             let Ok((stream, _)) = listener.accept().await else {
                 // No descriptor is left: some will be.
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
             let questions = questions.clone();
-            tokio::task::spawn_local(async move {
+            let task = tokio::task::spawn_local(async move {
                 let service = service_fn(|request| answered(request, &questions));
                 let mut server = http1::Builder::new();
-                server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                // Where the connection breaks the client knows.
-                let _broken = server.serve_connection(TokioIo::new(stream), service).await;
-                drop(place);
+                let served =
+                    server.keep_alive(false).serve_connection(TokioIo::new(stream), service);
+                // Where the connection breaks, or is too slow, the client knows.
+                let _over = tokio::time::timeout(TIME, served).await;
             });
+            open.push_back(task.abort_handle());
+            if open.len() > CONNECTIONS
+                && let Some(oldest) = open.pop_front()
+            {
+                oldest.abort();
+            }
         }
     };
     local.run_until(all).await;

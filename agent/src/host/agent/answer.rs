@@ -3,11 +3,14 @@
 use std::sync::{atomic::Ordering, mpsc::Receiver};
 
 use super::{
+    QUESTIONS,
     admin::{Health, Question},
     collect::{Collector, Lists},
 };
 use crate::{
+    event::BootNanos,
     host::{
+        clocks,
         load::LoadError,
         memory::Now,
         metric::{Metric, Unit, Values, number},
@@ -49,24 +52,50 @@ impl Made {
     }
 }
 
+/// What was answered last. Whoever asks again soon gets it again: asking costs the agent little.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    metrics: Option<(BootNanos, Vec<Metric>)>,
+    pods: Option<(BootNanos, String)>,
+}
+
+/// As long as an answer stands.
+const FRESH: u64 = 500_000_000;
+
+/// The kept answer, or a new one.
+fn fresh<T: Clone, E>(
+    kept: &mut Option<(BootNanos, T)>,
+    make: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let now = clocks::boot();
+    match kept {
+        Some((at, answer)) if now.0.saturating_sub(at.0) < FRESH => Ok(answer.clone()),
+        Some(_) | None => Ok(kept.insert((now, make()?)).1.clone()),
+    }
+}
+
 impl Collector {
-    pub(super) fn answer(&self, questions: &Receiver<Question>) {
-        while let Ok(question) = questions.try_recv() {
+    /// Answers those that ask now.
+    pub(super) fn answer(&mut self, questions: &Receiver<Question>) {
+        let mut answers = std::mem::take(&mut self.answers);
+        // Not those that come meanwhile: the ring is to be read.
+        for question in questions.try_iter().take(QUESTIONS) {
             // Who asked may be gone by now.
             match question {
                 Question::Health(to) => {
                     let _gone = to.send(Health { is_listed: self.lists == Lists::BOTH });
                 }
-                Question::Metrics(to) => match self.metrics() {
+                Question::Metrics(to) => match fresh(&mut answers.metrics, || self.metrics()) {
                     Ok(metrics) => drop(to.send(metrics)),
                     Err(error) => say::line(format_args!("metrics: {}", say::chain(&error))),
                 },
                 Question::Pods(to) => {
-                    let json = serde_json::to_string_pretty(&self.node.describe());
-                    drop(to.send(json.unwrap_or_default()));
+                    let json = || serde_json::to_string_pretty(&self.node.describe());
+                    drop(fresh(&mut answers.pods, json).map(|json| to.send(json)));
                 }
             }
         }
+        self.answers = answers;
     }
 
     fn metrics(&self) -> Result<Vec<Metric>, LoadError> {

@@ -14,7 +14,12 @@ use std::{
 
 use abi::{cgroup::Policy, task::TaskId};
 
-use super::{admin::Question, answer::Made, taken::Taken, watch::Change};
+use super::{
+    admin::Question,
+    answer::{Answers, Made},
+    taken::Taken,
+    watch::Change,
+};
 use crate::{
     event::{BootNanos, CgroupMade},
     host::{
@@ -53,6 +58,7 @@ pub(super) struct Collector {
     takes_up: bool,
     pub(super) lists: Lists,
     pub(super) made: Made,
+    pub(super) answers: Answers,
     pub(super) ring_peak: Peak,
     pub(super) progress: Arc<Progress>,
     walked: Walked,
@@ -116,6 +122,7 @@ impl Collector {
             takes_up: false,
             lists: Lists::default(),
             made: Made::default(),
+            answers: Answers::default(),
             ring_peak: Peak::default(),
             progress,
             walked: Walked::default(),
@@ -258,7 +265,9 @@ impl Collector {
 
     fn drain(&mut self, ring: &mut Ring) {
         let (node, batches, made) = (&mut self.node, &mut self.batches, &mut self.made);
-        let bytes = ring.drain(|record| {
+        // Not what comes meanwhile: there is more to do than to read.
+        let most = usize::try_from(self.probes.ring_bytes()).unwrap_or(usize::MAX);
+        let bytes = ring.drain_some(most, |record| {
             node.record(record, &mut batches.spans);
             batches.send(BATCH, made);
         });
@@ -280,7 +289,9 @@ impl Collector {
             }
         }
         if !disowned.is_empty() {
-            self.probes.disown(&disowned)?;
+            for (owner, beyond) in self.probes.disown(&disowned)? {
+                self.node.pipeline_mut().beyond(owner, &beyond);
+            }
             self.announced.retain(|_, cgroup_id| !disowned.contains(cgroup_id));
         }
         Ok(())
@@ -315,6 +326,7 @@ impl Collector {
     fn finish(mut self, mut ring: Ring) -> Result<Collected, LoadError> {
         let missed = self.probes.detach()?;
         ring.wait(TICK / 10);
+        // No record comes any more: the ring holds what it can at most.
         self.drain(&mut ring);
         self.node.tick(clocks::boot(), &mut self.batches.spans);
         // What still runs is taken up by the next agent.

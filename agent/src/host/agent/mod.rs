@@ -1,7 +1,7 @@
 //! `lynceus agent`: the selected pods of one node.
 //!
-//! Three threads beside this one: `watch` asks the API server, `deliver` sends spans (with one more for the
-//! network), `signals` waits for the end. This one reads the ring and decides: see `collect`.
+//! Threads beside this one: `watch` asks the API server, `deliver` sends spans (with one more for the
+//! network), `admin` listens, `signals` waits for the end. This one reads the ring and decides: see `collect`.
 
 mod admin;
 mod answer;

@@ -119,6 +119,7 @@ impl Collector {
                 self.pipeline.record(record, &mut out);
                 send(&mut out, BATCH);
             });
+            self.pipeline.tick(clocks::boot(), &mut out);
             if let Some(log) = &mut log {
                 log.0.flush();
             }

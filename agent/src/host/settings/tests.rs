@@ -3,7 +3,7 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::host::cli::{AgentOptions, DetailOption, Role};
+use crate::host::cli::{AgentOptions, CaptureOption, DetailOption, Role};
 
 /// A file that is there as long as this is.
 struct Scratch(PathBuf);
@@ -69,6 +69,7 @@ fn the_command_line_counts_more_than_variables_and_those_more_than_the_file() {
 
 #[test]
 fn an_empty_file_says_nothing() {
+    assert_eq!(read("capture: off\n", &[], &[]).unwrap().spans.capture, CaptureOption::Off);
     for text in ["", "# nothing\n", "{}\n", "detail: null\n"] {
         assert_eq!(read(text, &[], &[]).unwrap().detail, DetailOption::All, "{text:?}");
     }

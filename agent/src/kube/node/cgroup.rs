@@ -70,6 +70,11 @@ impl Cgroup {
         }
     }
 
+    /// Something was executed in it.
+    pub(super) fn has_run(&self) -> bool {
+        matches!(self.kind, Kind::Container { seen: Seen { first: Some(_), .. }, .. })
+    }
+
     pub(super) fn is_given_up(&self) -> bool {
         matches!(self.kind, Kind::Container { state: State::LeftOut(Loss::Unplaced), .. })
     }

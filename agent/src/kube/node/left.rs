@@ -50,6 +50,28 @@ fn all_that_is_above_what_was_told_is_told_when_a_pod_is_left() {
 }
 
 #[test]
+fn what_ended_when_a_pod_is_left_does_not_run() {
+    let left = [Record(exit_record(10, 0, 0)), Gone, Labelled("disabled"), Tick(9)];
+    let steps = begun(pod(Some(ID), None)).into_iter().chain(left);
+    let played = play(steps.collect());
+    assert_eq!(names(&played.spans), ["ls", "sh", "container main", "pod one-x"]);
+    assert_eq!(text(named(&played.spans, "container main"), key::CONTAINER_UNFINISHED), None);
+    assert_eq!(
+        text(named(&played.spans, "pod one-x"), key::POD_UNFINISHED),
+        Some(key::STILL_RUNNING)
+    );
+}
+
+#[test]
+fn a_pod_that_is_left_is_above_the_containers_that_were_told() {
+    let mut object = pod(Some(ID), Some(0));
+    // Its first container ended, and nothing of it was seen.
+    object.status.phase = "Running".to_owned();
+    let steps = vec![Labelled("enabled"), Step::Pod(object), Tick(1), Labelled("disabled")];
+    assert_eq!(names(&play(steps).spans), ["container main", "pod one-x"]);
+}
+
+#[test]
 fn a_pod_that_is_selected_again_has_its_spans_once() {
     let steps = begun(pod(Some(ID), None)).into_iter().chain([
         Labelled("disabled"),

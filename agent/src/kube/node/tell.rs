@@ -17,6 +17,7 @@ use crate::{
         story::{self, Limited, Seen},
     },
     redact::CleanSpan,
+    span::UnixNanos,
 };
 
 impl Node {
@@ -59,15 +60,22 @@ impl Node {
             its.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
         }
         if is_over || is_deleted {
-            self.tell_pod(uid, trace_id, out);
+            self.tell_pod(uid, trace_id, None, out);
         }
     }
 
-    fn tell_pod(&mut self, uid: &Uid, trace_id: TraceId, out: &mut Vec<CleanSpan>) {
+    /// Unless it was. `left` is when, where it runs on.
+    fn tell_pod(
+        &mut self,
+        uid: &Uid,
+        trace_id: TraceId,
+        left: Option<UnixNanos>,
+        out: &mut Vec<CleanSpan>,
+    ) {
         let Some(known) = self.pods.get_mut(uid) else { return };
         let Some(pod) = &known.pod else { return };
         if !std::mem::replace(&mut known.pod_told, true) {
-            let run = story::PodRun { pod, seen: known.seen, left: None, spent: known.spent };
+            let run = story::PodRun { pod, seen: known.seen, left, spent: known.spent };
             self.pipeline.tell(story::pod(run, trace_id, &self.config.given), out);
         }
     }
@@ -76,21 +84,18 @@ impl Node {
     /// below.
     pub(super) fn leave(&mut self, uid: &Uid, out: &mut Vec<CleanSpan>) {
         let now = self.config.clock.unix(self.now);
-        let its = self.cgroups.iter().filter(|(_, cgroup)| cgroup.is_of(uid));
-        let seen = |cgroup: &Cgroup| {
-            matches!(cgroup.kind, Kind::Container { seen: Seen { first: Some(_), .. }, .. })
-        };
-        let its: Vec<u64> = its.filter(|(_, cgroup)| seen(cgroup)).map(|(id, _)| *id).collect();
-        let Some(trace_id) =
-            its.iter().filter_map(|id| self.tell_run(*id, story::End::Left(now), out)).last()
-        else {
-            return;
-        };
-        let Some(known) = self.pods.get_mut(uid) else { return };
-        let Some(pod) = &known.pod else { return };
-        if !std::mem::replace(&mut known.pod_told, true) {
-            let run = story::PodRun { pod, seen: known.seen, left: Some(now), spent: known.spent };
-            self.pipeline.tell(story::pod(run, trace_id, &self.config.given), out);
+        let its = self.cgroups.iter().filter(|(_, cgroup)| cgroup.is_of(uid) && cgroup.has_run());
+        let its: Vec<_> = its.map(|(id, cgroup)| (*id, cgroup.gone.is_some())).collect();
+        for (cgroup_id, is_gone) in its {
+            let end = if is_gone { story::End::Unsaid } else { story::End::Left(now) };
+            self.tell_run(cgroup_id, end, out);
+        }
+        let Some(known) = self.pods.get(uid) else { return };
+        let life = known.pod.as_ref().map(Life::of);
+        if let Some(Life::Work(trace_id)) = life
+            && !known.told.is_empty()
+        {
+            self.tell_pod(uid, trace_id, Some(now), out);
         }
     }
 
@@ -99,22 +104,16 @@ impl Node {
         self.tell_run(cgroup_id, story::End::Unsaid, out);
     }
 
-    /// Gives its trace, where it has one.
-    fn tell_run(
-        &mut self,
-        cgroup_id: u64,
-        end: story::End<'_>,
-        out: &mut Vec<CleanSpan>,
-    ) -> Option<TraceId> {
+    fn tell_run(&mut self, cgroup_id: u64, end: story::End<'_>, out: &mut Vec<CleanSpan>) {
         let Some(Cgroup {
             kind: Kind::Container { pod: uid, scope: Some(scope), seen, .. }, ..
         }) = self.cgroups.get(&cgroup_id)
         else {
-            return None;
+            return;
         };
-        let Place::Work { trace_id, .. } = scope.place else { return None };
-        let known = self.pods.get_mut(uid)?;
-        let pod = known.pod.as_ref()?;
+        let Place::Work { trace_id, .. } = scope.place else { return };
+        let Some(known) = self.pods.get_mut(uid) else { return };
+        let Some(pod) = &known.pod else { return };
         if known.told.insert(scope.container.clone()) {
             known.seen.take(*seen);
             let run = story::Run {
@@ -128,7 +127,6 @@ impl Node {
             };
             self.pipeline.tell(story::container(run, trace_id), out);
         }
-        Some(trace_id)
     }
 }
 

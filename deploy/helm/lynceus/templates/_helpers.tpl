@@ -45,7 +45,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 - --capture={{ .Values.capture }}
 {{- with .Values.admin.port }}
-- --admin=0.0.0.0:{{ int . }}
+- {{ printf "--admin=[::]:%d" (int .) | quote }}
 {{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}

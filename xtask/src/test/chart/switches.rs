@@ -110,7 +110,7 @@ pub(super) const SWITCHES: [(&str, At, &str); 61] = [
     ("serviceAccount.name=other", Object("ClusterRoleBinding", "/subjects/0/name"), "other"),
     ("serviceAccount.annotations.a=b", Object("ServiceAccount", "/metadata/annotations"), r#"{"a":"b"}"#),
     ("rbac.create=false", Object("ClusterRoleBinding", ""), "null"),
-    ("admin.port=9000", Argument("--admin="), "--admin=0.0.0.0:9000"),
+    ("admin.port=9000", Argument("--admin="), "--admin=[::]:9000"),
     ("admin.port=9000", Agent("/ports/0/containerPort"), "9000"),
     ("admin.port=0", Agent("/livenessProbe"), "null"),
     ("admin.port=0", Argument("--admin="), "null"),
