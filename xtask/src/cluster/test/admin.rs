@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::agent::{PLAIN, TRACED, collected, container, job, pod_of, prepared, run};
+use super::told::collected;
+use super::traced::{PLAIN, TRACED, container, job, pod_of, prepared, run};
 use super::{Test, daemon, until};
 use crate::cluster::running::Cluster;
 

@@ -1,13 +1,14 @@
 //! The agent as a DaemonSet: pods of a namespace that is labelled are traced, others are not.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::collected::{Collected, NO_PARENT};
+use super::collected::Collected;
 use super::daemon;
 use super::pod::delete;
+use super::told::{collected, collected_of, until_whole};
+use super::traced::{PLAIN, TRACED, container, job, namespace, pod_of, prepared, run};
 use super::{Test, until};
-use crate::cluster::images::BUSYBOX;
 use crate::cluster::running::Cluster;
 
 /// In this order.
@@ -28,8 +29,6 @@ pub(super) const CORE: [&str; 3] = [
     "a_restart_of_the_agent_is_hardly_seen",
 ];
 
-pub(super) const TRACED: &str = "traced";
-pub(super) const PLAIN: &str = "plain";
 const LATER: &str = "later";
 const PODS_OF_WEB: [&str; 6] = [
     "get",
@@ -39,88 +38,6 @@ const PODS_OF_WEB: [&str; 6] = [
     "--output=name",
     "--ignore-not-found",
 ];
-
-/// The agent runs, and the namespaces are there.
-pub(super) fn prepared(cluster: &Cluster) -> Result<()> {
-    daemon::ensure(cluster)?;
-    namespace(cluster, TRACED, &json!({ daemon::TRACE: "enabled" }))?;
-    namespace(cluster, PLAIN, &json!({}))
-}
-
-fn namespace(cluster: &Cluster, name: &str, labels: &Value) -> Result<()> {
-    let metadata = json!({ "name": name, "labels": labels });
-    let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
-    cluster.apply(&manifest.to_string()).map(drop)
-}
-
-pub(super) fn container(name: &str, script: &str) -> Value {
-    json!({
-        "name": name,
-        "image": BUSYBOX,
-        "imagePullPolicy": "Never",
-        "command": ["sh", "-c", script],
-    })
-}
-
-/// A Job of one pod that is not tried again.
-pub(super) fn job(namespace: &str, name: &str, pod: &Value) -> Value {
-    let mut spec = json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 0 });
-    if let (Some(members), Some(more)) = (spec.as_object_mut(), pod.as_object()) {
-        members.extend(more.clone());
-    }
-    json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": { "name": name, "namespace": namespace },
-        "spec": { "backoffLimit": 0, "template": { "spec": spec } },
-    })
-}
-
-pub(super) fn run(cluster: &Cluster, job: &Value) -> Result<()> {
-    let metadata = &job["metadata"];
-    let name = format!("job/{}", metadata["name"].as_str().unwrap_or_default());
-    let namespace = metadata["namespace"].as_str().unwrap_or_default().to_owned();
-    delete(cluster, &format!("--namespace={namespace}"), &name)?;
-    cluster.apply(&job.to_string()).map(drop)
-}
-
-/// Waits until a pod has a span with this name, and gives all that it has.
-pub(super) fn collected(cluster: &Cluster, name: &str, pod: &str) -> Result<Collected> {
-    collected_of(cluster, name, pod, "k8s.pod.name", pod)
-}
-
-/// As [`collected`], but the span has this attribute.
-fn collected_of(
-    cluster: &Cluster,
-    name: &str,
-    pod: &str,
-    key: &str,
-    value: &str,
-) -> Result<Collected> {
-    let of_pod = || Ok(Collected::read(cluster)?.with("k8s.pod.name", pod));
-    let ask = || Ok(of_pod()?.with(key, value).tree());
-    let is_there =
-        |tree: &str| tree.lines().any(|line| line.trim().trim_start_matches(NO_PARENT) == name);
-    until(&format!("a span {name} of {pod} with {key} {value}"), ask, is_there)?;
-    of_pod()
-}
-
-/// Waits until all parents of a pod's spans are there, and gives them all.
-fn until_whole(cluster: &Cluster, pod: &str) -> Result<Collected> {
-    let ask = || match Collected::read(cluster)?.with("k8s.pod.name", pod).is_whole() {
-        Ok(()) => Ok(String::new()),
-        Err(error) => Ok(format!("{error:#}")),
-    };
-    until(&format!("all parents of {pod}"), ask, str::is_empty)?;
-    Ok(Collected::read(cluster)?.with("k8s.pod.name", pod))
-}
-
-/// Of a pod of a Job: its name, for those are drawn.
-pub(super) fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Result<String> {
-    let path = "--output=jsonpath={.items[0].metadata.name}";
-    let ask = ["get", "pods", "--namespace", namespace, "--selector", selector, path];
-    until("a pod is made", || cluster.kubectl(&ask), |name| !name.is_empty())
-}
 
 /// An init container of milliseconds, a container with children, and the same in a namespace that nobody
 /// labelled.

@@ -19,6 +19,8 @@ mod daemon;
 mod left_behind;
 mod pod;
 mod smoke;
+mod told;
+mod traced;
 
 const LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(200);
