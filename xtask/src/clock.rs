@@ -1,6 +1,6 @@
-//! How long a step took: the one place in `xtask` that reads a clock.
+//! How long a step took, and what time it is: the one place in `xtask` that reads clocks.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);
@@ -14,6 +14,13 @@ impl Stopwatch {
     pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Nanoseconds since the epoch, as spans have them.
+#[expect(clippy::disallowed_methods, reason = "the rule is for the tracer's pure line")]
+pub(crate) fn unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// `0.4 s`, `12 s`, `3 min 05 s`.

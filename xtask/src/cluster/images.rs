@@ -11,6 +11,8 @@ use crate::{paths, setup};
 pub(super) const PAUSE: &str = "localhost/pause:1";
 /// Every program of busybox, in `/bin`.
 pub(crate) const BUSYBOX: &str = "localhost/busybox:1";
+/// Another image of the same layer: its files are the same.
+pub(crate) const TWIN: &str = "localhost/twin:1";
 
 /// Writes the archives, and returns their paths.
 pub(super) fn write() -> Result<Vec<PathBuf>> {
@@ -38,8 +40,10 @@ pub(super) fn write() -> Result<Vec<PathBuf>> {
         environment: vec!["PATH=/bin".into()],
         ..Image::default()
     };
+    let mut twin = Image { name: TWIN.to_owned(), ..tools.clone() };
+    twin.environment.push("TWIN=yes".into());
     let directory = paths::target().join("image");
-    [("pause", pause), ("busybox", tools)]
+    [("pause", pause), ("busybox", tools), ("twin", twin)]
         .into_iter()
         .map(|(name, image)| {
             let archive = directory.join(format!("{name}.tar"));

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 /// An image of one layer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Image {
     /// `registry/name:tag`
     pub(crate) name: String,

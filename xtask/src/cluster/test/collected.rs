@@ -46,15 +46,9 @@ impl Collected {
         // The last line may be under way.
         let whole = text.rsplit_once('\n').map(|(whole, _)| whole).unwrap_or_default();
         for line in whole.lines() {
-            let request: Value = serde_json::from_str(line)
-                .with_context(|| format!("parsing a line of {}", path.display()))?;
-            for one in list(&request, "resourceSpans") {
-                let resource = pairs(&one["resource"]);
-                for span in list(one, "scopeSpans").iter().flat_map(|one| list(one, "spans")) {
-                    let span = self::span(span, &resource);
-                    spans.insert(span.id.clone(), span);
-                }
-            }
+            let parsed = parsed(line);
+            let parsed = parsed.with_context(|| format!("parsing {}", path.display()))?;
+            spans.extend(parsed.into_iter().map(|span| (span.id.clone(), span)));
         }
         let mut spans: Vec<Span> = spans.into_values().collect();
         spans.sort_by_key(|span| span.start);
@@ -70,6 +64,11 @@ impl Collected {
     /// Those whose attribute has this value.
     pub(super) fn with(&self, key: &str, value: &str) -> Self {
         Self(self.0.iter().filter(|span| span.get(key) == value).cloned().collect())
+    }
+
+    /// Those of a trace.
+    pub(super) fn in_trace(&self, trace: &str) -> Self {
+        Self(self.0.iter().filter(|span| span.trace == trace).cloned().collect())
     }
 
     /// The one with this name.
@@ -100,6 +99,16 @@ impl Collected {
         Ok(())
     }
 
+    /// What stands right below a pod or a container ends before it does.
+    pub(super) fn lies_within(&self) -> Result<()> {
+        for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
+            let above = self.above(span)?;
+            let is_bound = ["pod ", "container "].iter().any(|kind| above.name.starts_with(kind));
+            ensure!(!is_bound || span.end <= above.end, "{} outlives {}", span.name, above.name);
+        }
+        Ok(())
+    }
+
     /// Names as a tree, the children of each in the order of their starts: one line each.
     pub(super) fn tree(&self) -> String {
         let known: HashSet<&str> = self.0.iter().map(|span| span.id.as_str()).collect();
@@ -120,6 +129,18 @@ impl Collected {
             self.branch(below, depth + 1, text);
         }
     }
+}
+
+/// The spans of a line that the Collector wrote.
+pub(super) fn parsed(line: &str) -> Result<Vec<Span>> {
+    let request: Value = serde_json::from_str(line).context("parsing a line of OTLP/JSON")?;
+    let mut spans = Vec::new();
+    for one in list(&request, "resourceSpans") {
+        let resource = pairs(&one["resource"]);
+        let scopes = list(one, "scopeSpans").iter();
+        spans.extend(scopes.flat_map(|one| list(one, "spans")).map(|one| span(one, &resource)));
+    }
+    Ok(spans)
 }
 
 fn span(span: &Value, resource: &BTreeMap<String, String>) -> Span {

@@ -15,9 +15,14 @@ use crate::{image, say};
 mod admin;
 mod agent;
 mod collected;
+mod cron;
 mod daemon;
+mod deleted;
+mod host_network;
+mod layers;
 mod left_behind;
 mod pod;
+mod sidecar;
 mod smoke;
 mod told;
 mod traced;
@@ -47,7 +52,9 @@ type Test = (&'static str, fn(&Cluster) -> Result<()>);
 
 /// What runs, in this order.
 fn tests() -> impl Iterator<Item = Test> {
-    agent::TESTS.into_iter().chain(admin::TESTS).chain(smoke::TESTS)
+    let of_pods = cron::TESTS.into_iter().chain(host_network::TESTS).chain(sidecar::TESTS);
+    let of_pods = of_pods.chain(layers::TESTS).chain(deleted::TESTS);
+    agent::TESTS.into_iter().chain(of_pods).chain(admin::TESTS).chain(smoke::TESTS)
 }
 
 /// Builds what the tests need and root is not needed for; the answer is the image's archive.

@@ -27,6 +27,19 @@ pub(super) fn collected_of(
     of_pod()
 }
 
+/// Waits until a pod of work is told to its end, and its tree is this; gives all that is in its trace.
+pub(super) fn told_as(cluster: &Cluster, pod: &str, expected: &str) -> Result<Collected> {
+    let root = collected(cluster, &format!("pod {pod}"), pod)?;
+    let trace = root.one(&format!("pod {pod}"))?.trace.clone();
+    // A server in another pod may be told last.
+    let ask = || Ok(Collected::read(cluster)?.in_trace(&trace).tree());
+    until(&format!("{pod} is told as\n{expected}"), ask, |tree| tree == expected)?;
+    let spans = Collected::read(cluster)?.in_trace(&trace);
+    spans.is_whole()?;
+    spans.lies_within()?;
+    Ok(spans)
+}
+
 /// Waits until all parents of a pod's spans are there, and gives them all.
 pub(super) fn until_whole(cluster: &Cluster, pod: &str) -> Result<Collected> {
     let ask = || match Collected::read(cluster)?.with("k8s.pod.name", pod).is_whole() {

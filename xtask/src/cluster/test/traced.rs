@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::pod::delete;
 use super::{daemon, until};
+use crate::clock;
 use crate::cluster::images::BUSYBOX;
 use crate::cluster::running::Cluster;
 
@@ -34,23 +35,57 @@ pub(super) fn container(name: &str, script: &str) -> Value {
     })
 }
 
+/// One that runs this, and no shell.
+pub(super) fn program(name: &str, command: &[&str]) -> Value {
+    let mut container = container(name, "");
+    container["command"] = json!(command);
+    container
+}
+
+/// A script that asks for this when its container has run for a while. A server's exchange waits a fifth of
+/// a second for its client, and the API server may take longer to say whose a new container is.
+pub(super) fn asked_when_known(url: &str) -> String {
+    format!("sleep 4; wget -q -O - {url}; exit 0")
+}
+
+/// A name that no earlier run used.
+pub(super) fn drawn(name: &str) -> String {
+    format!("{name}-{:x}", clock::unix_ns())
+}
+
+/// A pod that is not restarted, with what else is said of it.
+pub(super) fn pod(namespace: &str, name: &str, more: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": spec(more),
+    })
+}
+
 /// A Job of one pod that is not tried again.
 pub(super) fn job(namespace: &str, name: &str, pod: &Value) -> Value {
-    let mut spec = json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 0 });
-    if let (Some(members), Some(more)) = (spec.as_object_mut(), pod.as_object()) {
-        members.extend(more.clone());
-    }
     json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": { "name": name, "namespace": namespace },
-        "spec": { "backoffLimit": 0, "template": { "spec": spec } },
+        "spec": { "backoffLimit": 0, "template": { "spec": spec(pod) } },
     })
 }
 
+fn spec(more: &Value) -> Value {
+    let mut spec = json!({ "restartPolicy": "Never", "terminationGracePeriodSeconds": 0 });
+    if let (Some(members), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+        members.extend(more.clone());
+    }
+    spec
+}
+
+/// Applies a Job or a pod. One of that name that an earlier run left is removed first.
 pub(super) fn run(cluster: &Cluster, job: &Value) -> Result<()> {
     let metadata = &job["metadata"];
-    let name = format!("job/{}", metadata["name"].as_str().unwrap_or_default());
+    let kind = job["kind"].as_str().unwrap_or_default();
+    let name = format!("{kind}/{}", metadata["name"].as_str().unwrap_or_default());
     let namespace = metadata["namespace"].as_str().unwrap_or_default().to_owned();
     delete(cluster, &format!("--namespace={namespace}"), &name)?;
     cluster.apply(&job.to_string()).map(drop)
@@ -61,4 +96,11 @@ pub(super) fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Resu
     let path = "--output=jsonpath={.items[0].metadata.name}";
     let ask = ["get", "pods", "--namespace", namespace, "--selector", selector, path];
     until("a pod is made", || cluster.kubectl(&ask), |name| !name.is_empty())
+}
+
+/// Waits until all containers of a pod run.
+pub(super) fn wait_until_ready(cluster: &Cluster, namespace: &str, pod: &str) -> Result<()> {
+    let pod = format!("pod/{pod}");
+    let wait = ["wait", "--namespace", namespace, "--for=condition=Ready", "--timeout=180s", &pod];
+    cluster.kubectl(&wait).map(drop)
 }
