@@ -3,6 +3,10 @@
 
 use crate::{event::BootNanos, span::UnixNanos};
 
+/// By how much two readings may differ though nobody set the time of day: between the two clocks of one
+/// reading a processor may be taken away.
+const NOISE_NS: u64 = 1_000_000;
+
 /// What the clocks said at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -13,6 +17,13 @@ pub struct Clock {
 impl Clock {
     pub fn new(boot: BootNanos, unix: UnixNanos) -> Self {
         Self { boot, unix }
+    }
+
+    /// As a later reading has it, if the time of day was set meanwhile. Both clocks run at one rate: what
+    /// differs by less is noise, and would put one moment at two times in two spans.
+    pub fn corrected_by(self, later: Self) -> Self {
+        let (expected, read) = (self.unix(later.boot).0, later.unix.0);
+        if expected.abs_diff(read) < NOISE_NS { self } else { later }
     }
 
     pub fn unix(&self, at: BootNanos) -> UnixNanos {
@@ -32,5 +43,18 @@ mod tests {
         assert_eq!(clock.unix(BootNanos(50)), UnixNanos(950));
         assert_eq!(clock.unix(BootNanos(u64::MAX)), UnixNanos(u64::MAX));
         assert_eq!(Clock::new(BootNanos(9), UnixNanos(0)).unix(BootNanos(0)), UnixNanos(0));
+    }
+
+    #[test]
+    fn a_moment_has_one_time_until_somebody_sets_the_clock() {
+        let clock = Clock::new(BootNanos(100), UnixNanos(5_000_000));
+        let check = |read: u64, expected: u64| {
+            let later = Clock::new(BootNanos(200), UnixNanos(read));
+            assert_eq!(clock.corrected_by(later).unix(BootNanos(200)), UnixNanos(expected));
+        };
+        check(5_000_105, 5_000_100);
+        check(4_000_101, 5_000_100);
+        check(6_000_100, 6_000_100);
+        check(1, 1);
     }
 }

@@ -114,7 +114,8 @@ impl Node {
         &mut self.pipeline
     }
 
-    pub fn set_clock(&mut self, clock: Clock) {
+    pub fn set_clock(&mut self, read: Clock) {
+        let clock = self.config.clock.corrected_by(read);
         self.config.clock = clock;
         self.pipeline.set_clock(clock);
     }
