@@ -184,6 +184,17 @@ impl Exchanges {
         self.release(out, Released::default(), connection.time)
     }
 
+    /// A client was seen whose records are held elsewhere: they come later, or [`Self::give_up_client`] does.
+    pub fn hold_client(&mut self, client: &Connection) {
+        if client.error == 0 {
+            self.unjoined.hold(client);
+        }
+    }
+
+    pub fn give_up_client(&mut self, client: &Connection) {
+        self.unjoined.give_up(client);
+    }
+
     pub fn head(&mut self, head: &Head<'_>, out: &mut Vec<Told>) -> Released {
         let Some(conversation) = room(&mut self.conversations, head.connection) else {
             self.threads.interleaves(head.owner);

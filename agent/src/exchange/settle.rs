@@ -19,7 +19,7 @@ impl Exchanges {
     pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
         let left = self.conversations.drain().collect();
         let mut released = self.end_all(left, now, out);
-        out.extend(std::iter::from_fn(|| self.unjoined.due(END)));
+        out.extend(self.unjoined.all());
         released.over_budget = self.place(out, END);
         self.held = 0;
         released

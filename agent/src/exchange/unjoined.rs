@@ -1,12 +1,13 @@
 //! Exchanges of which the client's end is perhaps about to be seen. The probe at that end runs when its
-//! call returns, and the server may have answered by then: what joins the two comes last.
+//! call returns, and the server may have answered by then: what joins the two comes last. A client that
+//! was seen, but of which nobody knows yet whose it is, is awaited until somebody does.
 //!
 //! Time is that of records, and of ticks.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::{Exchange, Told, clients::Clients};
-use crate::event::{BootNanos, Connection, ConnectionId, Ends, Role, TaskId};
+use crate::event::{BootNanos, Connection, ConnectionId, Endpoint, Ends, Role, TaskId};
 
 /// The age of a connection until which its client is awaited.
 pub(super) const AWAITED_NS: u64 = 200_000_000;
@@ -23,18 +24,28 @@ struct Server {
 #[derive(Debug, Default)]
 pub(super) struct Unjoined {
     /// The oldest ends first, and so nearly the oldest connections.
-    waiting: VecDeque<(Server, Box<Exchange>)>,
+    waiting: VecDeque<Waiting>,
+    /// Those of which the client is held, however old they are.
+    for_held: Vec<Waiting>,
+    /// Clients' ends whose records are held elsewhere, the client's first. Whoever holds them bounds them.
+    held: HashSet<Pair>,
 }
+
+type Waiting = (Server, Box<Exchange>);
+/// The two ends of a connection.
+type Pair = (Endpoint, Endpoint);
 
 impl Unjoined {
     /// Takes what is to wait out of `told`.
     pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
-        let is_awaited = |server: &Server| {
-            server.is_young(now) && !clients.knows(server.ends, server.connection)
-        };
         for one in std::mem::take(told) {
+            let has_room = self.waiting.len() + self.for_held.len() < MAX_UNJOINED;
             match one {
-                Told::Exchange(exchange) if self.waiting.len() < MAX_UNJOINED => {
+                Told::Exchange(exchange) if has_room => {
+                    let is_awaited = |server: &Server| {
+                        let is_known = clients.knows(server.ends, server.connection);
+                        !is_known && (server.is_young(now) || self.held.contains(&server.client()))
+                    };
                     match unjoined(&exchange).filter(is_awaited) {
                         Some(server) => self.waiting.push_back((server, exchange)),
                         None => told.push(Told::Exchange(exchange)),
@@ -45,31 +56,64 @@ impl Unjoined {
         }
     }
 
+    /// The client was seen: it is told later, or never.
+    pub(super) fn hold(&mut self, client: &Connection) {
+        self.held.insert(client.ends.pair());
+    }
+
+    /// It never is.
+    pub(super) fn give_up(&mut self, client: &Connection) {
+        let pair = client.ends.pair();
+        self.held.remove(&pair);
+        // They are not young: the next that is due is one of them.
+        let its = self.for_held.extract_if(.., |(server, _)| server.client() == pair);
+        its.for_each(|one| self.waiting.push_front(one));
+    }
+
     /// Gives those that waited for this client.
     pub(super) fn joined(&mut self, client: &Connection) -> Vec<Told> {
-        let (here, there) = client.ends.pair();
-        let is_its = |server: &Server| server.ends.pair() == (there, here);
-        let (its, others) = (self.waiting.drain(..)).partition(|(server, _)| is_its(server));
-        self.waiting = others;
-        VecDeque::into_iter(its).map(|(_, exchange)| Told::Exchange(exchange)).collect()
+        let pair = client.ends.pair();
+        self.held.remove(&pair);
+        self.take(|(server, _)| server.client() == pair)
     }
 
     /// Gives those of these processes.
     pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<Told> {
-        let (theirs, others) =
-            (self.waiting.drain(..)).partition(|(_, exchange)| owners.contains(&exchange.owner));
+        self.take(|(_, exchange)| owners.contains(&exchange.owner))
+    }
+
+    fn take(&mut self, is_wanted: impl Fn(&Waiting) -> bool) -> Vec<Told> {
+        let (wanted, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(&is_wanted);
         self.waiting = others;
-        VecDeque::into_iter(theirs).map(|(_, exchange)| Told::Exchange(exchange)).collect()
+        let held = self.for_held.extract_if(.., |one| is_wanted(one));
+        wanted.into_iter().chain(held).map(|(_, exchange)| Told::Exchange(exchange)).collect()
     }
 
     /// The next that does not wait any longer.
     pub(super) fn due(&mut self, now: BootNanos) -> Option<Told> {
-        let (_, exchange) = self.waiting.pop_front_if(|(server, _)| !server.is_young(now))?;
-        Some(Told::Exchange(exchange))
+        while let Some(one) = self.waiting.pop_front_if(|(server, _)| !server.is_young(now)) {
+            if !self.held.contains(&one.0.client()) {
+                return Some(Told::Exchange(one.1));
+            }
+            self.for_held.push(one);
+        }
+        None
+    }
+
+    /// Gives all, for nothing comes any more.
+    pub(super) fn all(&mut self) -> Vec<Told> {
+        self.held.clear();
+        self.take(|_| true)
     }
 }
 
 impl Server {
+    /// Its other end.
+    fn client(&self) -> Pair {
+        let (here, there) = self.ends.pair();
+        (there, here)
+    }
+
     fn is_young(&self, now: BootNanos) -> bool {
         now.0.saturating_sub(self.connection.since_ns) < AWAITED_NS
     }
@@ -94,6 +138,8 @@ mod tests {
     use abi::socket as wire;
 
     use super::*;
+    use crate::decode::decode;
+    use crate::event::Event;
     use crate::exchange::{
         Exchanges, Released,
         tests::{ID, announced, client, on, piece, play},
@@ -130,6 +176,31 @@ mod tests {
         assert_eq!(told_of(&[]), NOBODY);
         assert_eq!(told_of(std::slice::from_ref(&of_another_port)), NOBODY);
         assert_eq!(told_of(&[of_another_port, client()]), [true]);
+    }
+
+    #[test]
+    fn a_client_that_is_held_is_awaited_until_it_is_told_or_never_will_be() {
+        const OLD: BootNanos = BootNanos(100 * AWAITED_NS);
+        let client = client();
+        let Ok(Event::Connection(seen)) = decode(&client) else { panic!("no connection") };
+        let served = || {
+            let (mut exchanges, mut told) = (Exchanges::default(), Vec::new());
+            play(&mut exchanges, &served(40_000, 500));
+            exchanges.hold_client(&seen);
+            assert_eq!(exchanges.tick(OLD, &mut told), Released::default());
+            assert!(told.is_empty());
+            exchanges
+        };
+        let (mut exchanges, mut told) = (served(), Vec::new());
+        assert_eq!(exchanges.connection(&seen, &mut told), Released::default());
+        assert_eq!(joined(&told), [true]);
+        let (mut exchanges, mut told) = (served(), Vec::new());
+        exchanges.give_up_client(&seen);
+        assert_eq!(exchanges.tick(OLD, &mut told), Released::default());
+        assert_eq!((joined(&told), exchanges.held()), (vec![false], 0));
+        let (mut exchanges, mut told) = (served(), Vec::new());
+        assert_eq!(exchanges.finish(OLD, &mut told), Released::default());
+        assert_eq!(joined(&told), [false]);
     }
 
     #[test]

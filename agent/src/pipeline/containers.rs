@@ -6,7 +6,7 @@ use super::Pipeline;
 use crate::{
     clock::Clock,
     correlate::Of,
-    event::{Beyond, BootNanos, TaskId},
+    event::{Beyond, BootNanos, Connection, Event, Role, TaskId},
     exchange::Exchanges,
     gather::Gather,
     kube::scope::Scope,
@@ -24,6 +24,19 @@ impl Pipeline {
     /// A container made a control group for itself.
     pub fn within(&mut self, inner: u64, container: u64) {
         self.correlator.within(inner, container);
+    }
+
+    /// The record of a client is held: it is taken later, or [`Self::give_up`] says that it never is.
+    pub fn hold(&mut self, event: &Event<'_>) {
+        if let Event::Connection(client @ Connection { role: Role::Client, .. }) = event {
+            self.exchanges.hold_client(client);
+        }
+    }
+
+    pub fn give_up(&mut self, event: &Event<'_>) {
+        if let Event::Connection(client) = event {
+            self.exchanges.give_up_client(client);
+        }
     }
 
     /// An exec of the process will not come: what came of it before is lost.

@@ -234,8 +234,9 @@ impl Node {
         };
         match (state, container) {
             (State::Undecided, Some(container)) => {
-                if self.hold.push(container, event, record, self.now).is_err() {
-                    self.pipeline.ledger_mut().lose(Loss::HoldFull, 1);
+                match self.hold.push(container, event, record, self.now) {
+                    Ok(()) => self.pipeline.hold(event),
+                    Err(hold::Full) => self.pipeline.ledger_mut().lose(Loss::HoldFull, 1),
                 }
             }
             (State::LeftOut(why), _) => {
@@ -251,8 +252,11 @@ impl Node {
     /// Gives up what is held of a container.
     fn lose_held(&mut self, cgroup_id: u64, why: Loss) {
         for (_, record) in self.hold.take(cgroup_id) {
-            if let Ok(Event::Exec(exec)) = decode(&record) {
-                self.pipeline.forget_exec(exec.process);
+            if let Ok(event) = decode(&record) {
+                self.pipeline.give_up(&event);
+                if let Event::Exec(exec) = event {
+                    self.pipeline.forget_exec(exec.process);
+                }
             }
             self.pipeline.ledger_mut().lose(why, 1);
         }
