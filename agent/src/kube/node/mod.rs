@@ -10,6 +10,7 @@ mod describe;
 mod known;
 #[cfg(test)]
 mod left;
+mod objects;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,9 @@ use self::{
 use super::{
     hold::{self, Hold},
     name::{Name, Uid},
-    object::{ContainerStatus, Namespace, Pod},
+    object::Namespace,
     select::Unsaid,
-    story::{self, Limited, Seen},
+    story::{Limited, Seen},
 };
 use crate::{
     clock::Clock,
@@ -38,14 +39,7 @@ use crate::{
     loss::Loss,
     pipeline::Pipeline,
     redact::CleanSpan,
-    span::UnixNanos,
 };
-
-const SECOND: u64 = 1_000_000_000;
-/// What ended longer before the agent began is not told: an agent before this one did.
-const OLD: u64 = 60 * SECOND;
-/// A static pod's control group is named by the hash of its file.
-const STATIC: &str = "kubernetes.io/config.hash";
 
 /// What the kernel side is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,66 +334,4 @@ impl Node {
             cgroup.gone = Some(time);
         }
     }
-
-    /// A pod of this node is there, or changed.
-    pub fn pod(&mut self, pod: Pod, out: &mut Vec<CleanSpan>) {
-        let uid = cgroup_uid(&pod);
-        let known = self.pods.entry(uid.clone()).or_default();
-        let is_new = known.pod.is_none();
-        known.pod = Some(pod);
-        known.deleted = None;
-        if is_new {
-            self.skip_old(&uid);
-        }
-        self.decide(&uid, out);
-    }
-
-    /// What ended long before the agent began was told by one before it, or is of no interest.
-    fn skip_old(&mut self, uid: &Uid) {
-        let since = self.config.clock.unix(BootNanos(self.config.began.0.saturating_sub(OLD)));
-        let Some(known) = self.pods.get_mut(uid) else { return };
-        let Some(pod) = &known.pod else { return };
-        let mut last = UnixNanos::default();
-        for instance in pod.status.containers().flat_map(ContainerStatus::instances) {
-            let finished = instance.ended.and_then(|ended| story::unix(ended.finished_at));
-            last = last.max(finished.unwrap_or(last));
-            if finished.is_some_and(|finished| finished < since) {
-                known.told.insert(instance.id);
-            }
-        }
-        known.pod_told = pod.status.is_over() && last < since;
-    }
-
-    pub fn pod_deleted(&mut self, pod: &Pod, now: BootNanos, out: &mut Vec<CleanSpan>) {
-        let uid = cgroup_uid(pod);
-        let known = self.pods.entry(uid.clone()).or_default();
-        known.pod = Some(pod.clone());
-        known.deleted = Some(now);
-        self.decide(&uid, out);
-    }
-
-    pub fn namespace(&mut self, name: &str, namespace: Namespace, out: &mut Vec<CleanSpan>) {
-        let before = self.namespaces.insert(name.to_owned(), namespace.clone());
-        if before.as_ref() == Some(&namespace) {
-            return;
-        }
-        let in_it =
-            |known: &&Known| known.pod.as_ref().is_some_and(|pod| pod.meta.namespace == name);
-        let uids: Vec<Uid> = self
-            .pods
-            .iter()
-            .filter(|(_, known)| in_it(known))
-            .map(|(uid, _)| uid.clone())
-            .collect();
-        uids.iter().for_each(|uid| self.decide(uid, out));
-    }
-
-    /// Its pods are gone before it is.
-    pub fn namespace_deleted(&mut self, name: &str) {
-        self.namespaces.remove(name);
-    }
-}
-
-fn cgroup_uid(pod: &Pod) -> Uid {
-    pod.meta.annotations.get(STATIC).map_or_else(|| pod.meta.uid.clone(), |hash| Uid(hash.clone()))
 }

@@ -1,6 +1,6 @@
 //! The agent on the cluster, as users deploy it: the chart, applied by Helm.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::until;
 use crate::cluster::running::Cluster;
@@ -25,6 +25,45 @@ pub(super) fn restart(cluster: &Cluster) -> Result<()> {
     wait(cluster)
 }
 
+/// No node has one any more. Gives all that it said, to its last line.
+pub(super) fn take_away(cluster: &Cluster) -> Result<String> {
+    let pod = pod(cluster)?;
+    std::thread::scope(|threads| {
+        let logs = ["logs", "--follow", "--namespace", NAMESPACE, &pod];
+        let said = threads.spawn(move || cluster.kubectl(&logs));
+        select_nodes(cluster, "\"no\"")?;
+        let left = ["get", "pods", "--namespace", NAMESPACE, "--output=name"];
+        until("the agent is gone", || cluster.kubectl(&left), str::is_empty)?;
+        said.join().unwrap_or_else(|_| bail!("the thread that read the agent's log panicked"))
+    })
+}
+
+/// After [`take_away`].
+pub(super) fn bring_back(cluster: &Cluster) -> Result<()> {
+    select_nodes(cluster, "null")?;
+    wait(cluster)
+}
+
+fn select_nodes(cluster: &Cluster, label: &str) -> Result<()> {
+    let selector = format!("{{\"lynceus.dev/test\":{label}}}");
+    let patch =
+        format!("{{\"spec\":{{\"template\":{{\"spec\":{{\"nodeSelector\":{selector}}}}}}}}}");
+    let how = ["patch", DAEMON, "--namespace", NAMESPACE, "--patch", &patch];
+    cluster.kubectl(&how).map(drop)
+}
+
+/// The name of its pod. Another one is another agent.
+pub(super) fn pod(cluster: &Cluster) -> Result<String> {
+    let path = "--output=jsonpath={.items[*].metadata.name}";
+    cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, path])
+}
+
+/// The id of its container: one that was restarted has another.
+pub(super) fn container(cluster: &Cluster) -> Result<String> {
+    let path = "--output=jsonpath={.items[*].status.containerStatuses[*].containerID}";
+    cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, path])
+}
+
 /// What it said so far.
 pub(super) fn said(cluster: &Cluster) -> Result<String> {
     cluster.kubectl(&["logs", DAEMON, "--namespace", NAMESPACE])
@@ -36,6 +75,11 @@ pub(super) fn admin(cluster: &Cluster, path: &str) -> Result<String> {
     let pod = cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, name])?;
     let port = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9464/proxy/{path}");
     cluster.kubectl(&["get", "--raw", &port])
+}
+
+/// As [`said`], each line after its time.
+pub(super) fn said_with_times(cluster: &Cluster) -> Result<String> {
+    cluster.kubectl(&["logs", "--timestamps", DAEMON, "--namespace", NAMESPACE])
 }
 
 fn wait(cluster: &Cluster) -> Result<()> {

@@ -12,15 +12,23 @@ use crate::clock::Stopwatch;
 use crate::test::count::Counts;
 use crate::{image, say};
 
+mod account;
 mod admin;
 mod agent;
+mod arrivals;
+mod churn;
 mod collected;
 mod cron;
 mod daemon;
 mod deleted;
+mod entries;
+mod gauge;
 mod host_network;
+mod latency;
 mod layers;
 mod left_behind;
+mod load;
+mod outage;
 mod pod;
 mod sidecar;
 mod smoke;
@@ -30,6 +38,8 @@ mod traced;
 const LIMIT: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(200);
 
+/// Tests the agent on a cluster.
+///
 /// Builds the image of `lynceus`, starts a cluster, runs the tests on it, takes it down, and checks that
 /// nothing is left of it. A cluster that runs already is used, and left running.
 #[derive(Debug, clap::Args)]
@@ -42,6 +52,13 @@ pub(super) struct Arguments {
     #[arg(long)]
     core: bool,
 
+    /// Those that take minutes, too: a thousand pods, a storm of programs, outages, and figures.
+    #[arg(long, conflicts_with = "core")]
+    all: bool,
+
+    #[command(flatten)]
+    load: Load,
+
     /// Only tests whose name has this in it.
     #[arg(value_name = "NAME")]
     name: Option<String>,
@@ -50,11 +67,61 @@ pub(super) struct Arguments {
 /// A test by its name. It makes what it needs and names it so that no other test is in its way.
 type Test = (&'static str, fn(&Cluster) -> Result<()>);
 
+/// One that takes minutes, and is larger or smaller as it is told.
+type LongTest = (&'static str, fn(&Cluster, Load) -> Result<()>);
+
+/// One that is asked for, and knows how much it is to do.
+type Wanted = (&'static str, Box<dyn Fn(&Cluster) -> Result<()>>);
+
+/// How much the long tests do.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Load {
+    /// With --all: pods that go through the node.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pods: u32,
+
+    /// With --all: how long storms last, and what is away is away.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    seconds: u64,
+}
+
+impl Load {
+    fn time(self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 /// What runs, in this order.
 fn tests() -> impl Iterator<Item = Test> {
     let of_pods = cron::TESTS.into_iter().chain(host_network::TESTS).chain(sidecar::TESTS);
     let of_pods = of_pods.chain(layers::TESTS).chain(deleted::TESTS);
-    agent::TESTS.into_iter().chain(of_pods).chain(admin::TESTS).chain(smoke::TESTS)
+    agent::TESTS
+        .into_iter()
+        .chain(of_pods)
+        .chain(outage::TESTS)
+        .chain(admin::TESTS)
+        .chain(smoke::TESTS)
+}
+
+/// With `--all`, after the others.
+fn long_tests() -> impl Iterator<Item = LongTest> {
+    outage::LONG.into_iter().chain(latency::LONG).chain(load::LONG).chain(churn::LONG)
+}
+
+/// By their names, those that are asked for.
+fn wanted(arguments: &Arguments) -> Vec<Wanted> {
+    let is_wanted = |name: &str| arguments.name.as_ref().is_none_or(|part| name.contains(part));
+    let is_core = |name: &str| !arguments.core || agent::CORE.contains(&name);
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (name, test) in tests().filter(|(name, _)| is_core(name)) {
+        wanted.push((name, Box::new(test)));
+    }
+    let load = arguments.load;
+    for (name, test) in long_tests().filter(|_| arguments.all) {
+        wanted.push((name, Box::new(move |cluster| test(cluster, load))));
+    }
+    wanted.retain(|(name, _)| is_wanted(name));
+    wanted
 }
 
 /// Builds what the tests need and root is not needed for; the answer is the image's archive.
@@ -74,9 +141,7 @@ pub(super) fn run(
     archive: &Path,
     directory: Option<&Path>,
 ) -> Result<ExitCode> {
-    let is_wanted = |name: &str| arguments.name.as_ref().is_none_or(|part| name.contains(part));
-    let is_core = |name: &str| !arguments.core || agent::CORE.contains(&name);
-    let wanted: Vec<Test> = tests().filter(|(name, _)| is_wanted(name) && is_core(name)).collect();
+    let wanted = wanted(arguments);
     ensure!(!wanted.is_empty(), "no test has such a name");
     let before = left_behind::Machine::look()?;
     let cluster = Cluster::up(directory)?;

@@ -104,3 +104,8 @@ pub(super) fn wait_until_ready(cluster: &Cluster, namespace: &str, pod: &str) ->
     let wait = ["wait", "--namespace", namespace, "--for=condition=Ready", "--timeout=180s", &pod];
     cluster.kubectl(&wait).map(drop)
 }
+
+/// A pod's first container makes a file that it waits for.
+pub(super) fn touch(cluster: &Cluster, namespace: &str, pod: &str, file: &str) -> Result<()> {
+    cluster.kubectl(&["exec", "--namespace", namespace, pod, "--", "touch", file]).map(drop)
+}
