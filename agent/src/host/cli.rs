@@ -38,7 +38,7 @@ pub enum Role {
     long_about = "Tries, on this kernel and with these rights, everything that tracing needs, and \
                   says what it found. Programs are loaded and attached for real, and unloaded at \
                   once.\n\n\
-                  Exit status: 0 if `lynceus run` works here, 1 if not."
+                  Exit status: 0 if `lynceus run` works here, 1 if not, 2 for wrong options."
 )]
 pub struct DoctorOptions {
     /// Print one JSON object instead of a table
@@ -56,9 +56,12 @@ pub struct DoctorOptions {
                   what detail. A change counts within seconds.\n\n\
                   Meant to run as a DaemonSet with hostPID and the host's /sys/fs/cgroup; its service \
                   account may get, list and watch pods and namespaces.",
-    after_long_help = "Environment: OTEL_EXPORTER_OTLP_* say where and how to export, OTEL_TRACES_SAMPLER \
-                       which traces, OTEL_RESOURCE_ATTRIBUTES what to say of all.\n\n\
-                       Exit status: 0 when it was told to end (SIGTERM, SIGINT), 1 where it cannot trace."
+    after_long_help = "Environment: OTEL_EXPORTER_OTLP_* say where and how to export (and \
+                       OTEL_TRACES_EXPORTER=none not to), OTEL_TRACES_SAMPLER which traces, \
+                       OTEL_RESOURCE_ATTRIBUTES what to say of all, NODE_NAME the node, LYNCEUS_* any \
+                       option.\n\n\
+                       Exit status: 0 when it was told to end (SIGTERM, SIGINT), 1 where it cannot trace, \
+                       2 for wrong options or a wrong file."
 )]
 pub struct AgentOptions {
     /// The node that it runs on, as Kubernetes calls it
@@ -71,12 +74,13 @@ pub struct AgentOptions {
     )]
     pub node_name: String,
 
-    /// Read options from this file of YAML, as `ringBytes: 8388608`: a line each, in the words of these
-    /// options. What the command line says counts more, and so do variables as LYNCEUS_RING_BYTES
+    /// Read options from this file of YAML: a line each, in the words of these options, as
+    /// `ringBytes: 8388608`, or of a list `envAttributes: [A, B]`. What the command line says counts more,
+    /// and so do variables, as LYNCEUS_RING_BYTES and LYNCEUS_ENV_ATTRIBUTES=A,B
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
     /// Print the options that count, as such a file, and end: with 2 where an option is not known or does
-    /// not take its value. Nothing is asked or attached
+    /// not take its value. Nothing is asked or attached: where it runs may still lack something
     #[arg(long, help_heading = "Configuration")]
     pub check_config: bool,
     /// Print the JSON schema of the file, and end
@@ -86,7 +90,7 @@ pub struct AgentOptions {
     #[command(flatten)]
     pub spans: SpanOptions,
 
-    /// Answer on this address, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
+    /// Answer on this IP address and port, such as [::]:9464, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
     /// pods are traced, and why)
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
     pub admin: Option<std::net::SocketAddr>,
@@ -151,7 +155,8 @@ pub enum DetailOption {
         TRACEPARENT, TRACESTATE, B3, X_B3_*           the trace that the command becomes part of\n  \
         NO_COLOR                   no colours\n\n\
         Exit status: that of the command, 128+n if signal n ended it; 127 if there is no such \
-        command, 126 if it cannot be executed; with --strict 125 if it cannot be traced.\n\n\
+        command, 126 if it cannot be executed; 125 if it cannot be run as --user, or with --strict if it \
+        cannot be traced; 2 for wrong options.\n\n\
         Examples:\n  \
         sudo lynceus run -- make -j8\n  \
         sudo lynceus run --out trace.jsonl -- ./build.sh\n  \
@@ -320,12 +325,14 @@ impl From<AttachOption> for Attach {
     }
 }
 
+const RING_BYTES: &str = "not a power of two from 4096 to 1073741824, as a plain number of bytes";
+
 fn ring_bytes(text: &str) -> Result<u32, String> {
-    let bytes: u32 = text.parse().map_err(|error| format!("{error}"))?;
+    let bytes: u32 = text.parse().map_err(|_no_number| RING_BYTES)?;
     if bytes.is_power_of_two() && (4096..=1 << 30).contains(&bytes) {
         Ok(bytes)
     } else {
-        Err("not a power of two from 4096 to 1073741824".to_owned())
+        Err(RING_BYTES.to_owned())
     }
 }
 

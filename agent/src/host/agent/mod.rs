@@ -34,7 +34,7 @@ use super::{
     config::{self, Environment},
     deliver::{Account, Deliverer},
     export::Exporter,
-    load::{Attach, ByCgroup, Options, ProbeLog, Probes},
+    load::{Attach, ByCgroup, LoadError, Options, ProbeLog, Probes},
     machine,
     outfile::OutFile,
     say,
@@ -64,7 +64,9 @@ pub fn main(options: &AgentOptions) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say::line(format_args!("the agent ends: {}", say::chain(error.as_ref())));
-            say::line("`lynceus doctor` says what this node allows");
+            if error.downcast_ref::<LoadError>().is_some() {
+                say::line("`lynceus doctor` says what this node allows");
+            }
             ExitCode::FAILURE
         }
     }
@@ -83,7 +85,8 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
     let out = options.spans.out.as_deref().map(OutFile::create).transpose()?;
     if exporter.is_none() && out.is_none() {
         anyhow::bail!(
-            "spans go nowhere: give --otlp URL, OTEL_EXPORTER_OTLP_ENDPOINT or --out FILE"
+            "spans go nowhere: give --otlp URL, OTEL_EXPORTER_OTLP_ENDPOINT (without \
+             OTEL_TRACES_EXPORTER=none) or --out FILE"
         );
     }
     let hierarchy = cgroups::hierarchy(options.cgroup_root.as_deref())?;
