@@ -38,22 +38,22 @@ type Pair = (Endpoint, Endpoint);
 impl Unjoined {
     /// Takes what is to wait out of `told`.
     pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
-        for one in std::mem::take(told) {
-            let has_room = self.waiting.len() + self.for_held.len() < MAX_UNJOINED;
-            match one {
-                Told::Exchange(exchange) if has_room => {
-                    let is_awaited = |server: &Server| {
-                        let is_known = clients.knows(server.ends, server.connection);
-                        !is_known && (server.is_young(now) || self.held.contains(&server.client()))
-                    };
-                    match unjoined(&exchange).filter(is_awaited) {
-                        Some(server) => self.waiting.push_back((server, exchange)),
-                        None => told.push(Told::Exchange(exchange)),
-                    }
-                }
-                one @ (Told::Exchange(_) | Told::Refused(_)) => told.push(one),
-            }
-        }
+        let mut room = MAX_UNJOINED.saturating_sub(self.waiting.len() + self.for_held.len());
+        // Nearly all are of connections that are old: that is asked first.
+        let is_awaited = |server: &Server| {
+            (server.is_young(now) || self.held.contains(&server.client()))
+                && !clients.knows(server.ends, server.connection)
+        };
+        let awaited = told.extract_if(.., |one| {
+            let Told::Exchange(exchange) = one else { return false };
+            let waits = room > 0 && unjoined(exchange).is_some_and(|server| is_awaited(&server));
+            room -= usize::from(waits);
+            waits
+        });
+        self.waiting.extend(awaited.filter_map(|one| match one {
+            Told::Exchange(exchange) => Some((unjoined(&exchange)?, exchange)),
+            Told::Refused(_) => None,
+        }));
     }
 
     /// The client was seen: it is told later, or never.

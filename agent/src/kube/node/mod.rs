@@ -41,6 +41,9 @@ use crate::{
     redact::CleanSpan,
 };
 
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 /// What the kernel side is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

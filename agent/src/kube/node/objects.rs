@@ -1,6 +1,6 @@
 //! What the API tells: pods and namespaces.
 
-use super::{Node, known::Known};
+use super::{Node, SECOND, known::Known};
 use crate::{
     event::BootNanos,
     kube::{
@@ -12,7 +12,6 @@ use crate::{
     span::UnixNanos,
 };
 
-const SECOND: u64 = 1_000_000_000;
 /// What ended longer before the agent began is not told: an agent before this one did.
 const OLD: u64 = 60 * SECOND;
 /// A static pod's control group is named by the hash of its file.

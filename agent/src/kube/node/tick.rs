@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use abi::cgroup::Policy;
 
 use super::{
-    Node,
+    Node, SECOND,
     cgroup::{Cgroup, Kind, State},
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
     redact::CleanSpan,
 };
 
-const SECOND: u64 = 1_000_000_000;
 /// How long records of a container wait for the API to say whose they are.
 const UNDECIDED: u64 = 120 * SECOND;
 /// How long what is gone is remembered: what is told of it may come later.

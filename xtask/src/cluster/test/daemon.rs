@@ -71,8 +71,7 @@ pub(super) fn said(cluster: &Cluster) -> Result<String> {
 
 /// What its admin port answers.
 pub(super) fn admin(cluster: &Cluster, path: &str) -> Result<String> {
-    let name = "--output=jsonpath={.items[0].metadata.name}";
-    let pod = cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, name])?;
+    let pod = pod(cluster)?;
     let port = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9464/proxy/{path}");
     cluster.kubectl(&["get", "--raw", &port])
 }
