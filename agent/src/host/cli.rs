@@ -90,7 +90,7 @@ pub struct AgentOptions {
     #[command(flatten)]
     pub spans: SpanOptions,
 
-    /// Answer on this IP address and port, such as [::]:9464, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
+    /// Answer on this IP address and port, such as 0.0.0.0:9464, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
     /// pods are traced, and why)
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]
     pub admin: Option<std::net::SocketAddr>,
