@@ -5,12 +5,14 @@
 
 mod containers;
 
+use std::collections::HashSet;
+
 use crate::{
     assemble::{Assembler, Machine},
     correlate::{Correlator, Of, Root},
     decode::decode,
     environ::{self, AllowList},
-    event::{BootNanos, Event, Exec, Exit, Left, Role, TaskId},
+    event::{BootNanos, ConnectionId, Event, Exec, Exit, Left, Role, TaskId},
     exchange::{Exchange, Exchanges, Released, Told},
     gather::Gather,
     loss::{Ledger, Loss},
@@ -180,6 +182,17 @@ impl Pipeline {
     /// Time passed, and perhaps no record came.
     pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
         let released = self.exchanges.tick(now, &mut self.told);
+        self.told(released, out);
+    }
+
+    /// These connections ended, and no record said so.
+    pub fn abandon(
+        &mut self,
+        connections: &HashSet<ConnectionId>,
+        now: BootNanos,
+        out: &mut Vec<CleanSpan>,
+    ) {
+        let released = self.exchanges.abandon(connections, now, &mut self.told);
         self.told(released, out);
     }
 

@@ -14,8 +14,9 @@ use std::{
 use abi::cgroup::Policy;
 use agent::{
     decode::decode,
-    event::{Event, TaskId},
+    event::{BootNanos, ConnectionId, Event, TaskId},
     host::{
+        capture::Capture,
         load::{Attach, ByCgroup, Options, ProbeLog, Probes},
         ring::Ring,
     },
@@ -26,7 +27,10 @@ use libtest_mimic::Trial;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
-use crate::peer;
+use crate::{
+    moves::{SENDS, UNIX},
+    peer,
+};
 
 /// How long a record may take.
 const POLL: Duration = Duration::from_millis(20);
@@ -37,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("cgroups_are_traced_from_the_first_exec", &[], traced_from_the_first_exec),
         trial("cgroups_take_up_what_runs", &[], take_up_what_runs),
         trial("cgroups_have_a_limit_of_execs", &[], limit_of_execs),
+        trial("cgroups_leave_no_connection_behind", &[], no_connection_behind),
     ]
 }
 
@@ -90,6 +95,8 @@ enum Happened {
     Exec(u64, TaskId, TaskId),
     /// The process, its owner, its exit code.
     Exit(TaskId, TaskId, u32),
+    Connected(ConnectionId),
+    Closed(ConnectionId),
 }
 
 struct Traced {
@@ -144,6 +151,10 @@ impl Traced {
                 let code = exit.wait_status.shell_code();
                 happened.push(Happened::Exit(exit.process, exit.owner, code));
             }
+            Ok(Event::Connection(connection)) => {
+                happened.push(Happened::Connected(connection.connection));
+            }
+            Ok(Event::Closed(closed)) => happened.push(Happened::Closed(closed.connection)),
             Ok(_) => {}
             Err(error) => wrong = Some(error),
         });
@@ -206,7 +217,7 @@ fn traced_from_the_first_exec() -> anyhow::Result<()> {
         Happened::Exec(_, process, _) | Happened::Exit(process, ..) => {
             [ignored, outside].contains(&process.pid)
         }
-        Happened::Made(..) | Happened::Gone(_) => false,
+        _ => false,
     };
     ensure!(traced.happened.iter().find(is_of).is_none(), "{:?}", traced.happened);
     let counts = traced.probes.counts()?;
@@ -262,6 +273,39 @@ fn limit_of_execs() -> anyhow::Result<()> {
     let of = |is_it: fn(&Happened) -> bool| traced.happened.iter().filter(|one| is_it(one)).count();
     let (execs, exits) =
         (of(|one| matches!(one, Happened::Exec(..))), of(|one| matches!(one, Happened::Exit(..))));
-    ensure!(execs == exits && (2..20).contains(&execs), "{execs} execs, {exits} exits");
+    let (counts, left) = (traced.probes.counts()?, traced.probes.tracked()?);
+    ensure!(
+        execs == exits && (2..20).contains(&execs),
+        "{execs} execs, {exits} exits, {left} left, {counts:?}: {:?}",
+        traced.happened
+    );
+    Ok(())
+}
+
+/// Of each connection over a UNIX socket its end is told, or it is found when the process is gone.
+fn no_connection_behind() -> anyhow::Result<()> {
+    let group = Group::make()?;
+    let mut traced = Traced::watch(&group, 0)?;
+    traced.probes.attach_requests(Capture::Auto)?;
+    let pod = group.within("pod")?;
+    let folder = TempDir::new()?;
+    let socket = format!("{UNIX}{}", folder.path().join("socket").display());
+    let moves = peer::command("moves", &[&socket, "read"]);
+    let moves: Vec<&str> = moves.iter().map(String::as_str).collect();
+    let pid = Waits::within(&pod, &moves)?.go()?;
+    traced.exit(pid)?;
+    let ids = |of: fn(&Happened) -> Option<ConnectionId>| -> HashSet<_> {
+        traced.happened.iter().filter_map(of).collect()
+    };
+    let connected = ids(|one| if let Happened::Connected(id) = one { Some(*id) } else { None });
+    let closed = ids(|one| if let Happened::Closed(id) = one { Some(*id) } else { None });
+    ensure!(connected.len() == 2 * SENDS.len(), "{:?}", traced.happened);
+    let young = traced.probes.sweep(BootNanos(0))?;
+    ensure!(young.is_empty(), "{young:?}");
+    let found = traced.probes.sweep(BootNanos(u64::MAX))?;
+    let all: HashSet<_> = closed.union(&found).copied().collect();
+    ensure!(all == connected && closed.is_disjoint(&found), "{closed:?}, {found:?}");
+    let again = traced.probes.sweep(BootNanos(u64::MAX))?;
+    ensure!(again.is_empty(), "{again:?}");
     Ok(())
 }

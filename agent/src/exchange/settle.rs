@@ -44,6 +44,18 @@ impl Exchanges {
         released
     }
 
+    /// Nobody has these connections any more, and no record says so.
+    pub fn abandon(
+        &mut self,
+        connections: &HashSet<ConnectionId>,
+        now: BootNanos,
+        out: &mut Vec<Told>,
+    ) -> Released {
+        let theirs = self.conversations.extract_if(|id, _| connections.contains(id)).collect();
+        let released = self.end_all(theirs, now, out);
+        self.release(out, released, now)
+    }
+
     fn end_all(
         &mut self,
         mut open: Vec<(ConnectionId, Conversation)>,
@@ -63,6 +75,9 @@ impl Exchanges {
                 sent_cut: false,
                 received_cut: false,
             };
+            if let Some(announced) = &conversation.announced {
+                self.clients.closed(announced, now);
+            }
             let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
             released.settled += one.settled;
             released.unpaired += one.unpaired;

@@ -55,6 +55,28 @@ impl Deadline {
     }
 }
 
+/// What is to be done every so often.
+#[derive(Debug, Clone, Copy)]
+pub struct Every {
+    nanos: u64,
+    last: BootNanos,
+}
+
+impl Every {
+    /// From one such time on.
+    pub fn seconds(seconds: u64) -> Self {
+        Self { nanos: seconds.saturating_mul(1_000_000_000), last: boot() }
+    }
+
+    pub fn is_due(&mut self, now: BootNanos) -> bool {
+        let is_due = now.0.saturating_sub(self.last.0) > self.nanos;
+        if is_due {
+            self.last = now;
+        }
+        is_due
+    }
+}
+
 /// Changes with every boot: makes process ids unique for ever.
 pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())

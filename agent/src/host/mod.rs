@@ -26,3 +26,4 @@ pub mod ring;
 pub mod say;
 pub mod settings;
 pub mod state;
+pub mod sweep;

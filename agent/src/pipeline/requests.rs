@@ -15,8 +15,8 @@ use crate::{
 
 const TRACED: &str = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
 
-fn id(sock: u64) -> wire::ConnectionId {
-    wire::ConnectionId { sock, since_ns: 1 }
+fn id(sock: u64) -> ConnectionId {
+    ConnectionId { sock, since_ns: 1 }
 }
 
 pub(super) fn connection(pid: u32, sock: u64, role: wire::Role, ports: (u16, u16)) -> Vec<u8> {

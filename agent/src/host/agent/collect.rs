@@ -24,11 +24,12 @@ use crate::{
     event::{BootNanos, CgroupMade},
     host::{
         cgroups::{self, Hierarchy},
-        clocks::{self, Deadline},
+        clocks::{self, Deadline, Every},
         load::{LoadError, Probes},
         progress::Progress,
         ring::{Peak, Ring},
         say,
+        sweep::SWEEP,
     },
     kube::node::{Action, Node},
     loss::Ledger,
@@ -39,11 +40,10 @@ use crate::{
 const TICK: Duration = Duration::from_millis(20);
 /// How long the first lists may take before the agent goes on without them.
 const LISTS: Duration = Duration::from_secs(5);
-const SECOND: u64 = 1_000_000_000;
-/// How often control groups are gone through again, at most.
-const REPAIR: u64 = 5 * SECOND;
+/// How often control groups are gone through again, at most; in seconds, as all that follow.
+const REPAIR: u64 = 5;
 /// How often the two clocks are compared.
-const CLOCK: u64 = 30 * SECOND;
+const CLOCK: u64 = 30;
 /// Spans of one batch.
 const BATCH: usize = 256;
 
@@ -61,14 +61,9 @@ pub(super) struct Collector {
     pub(super) answers: Answers,
     pub(super) ring_peak: Peak,
     pub(super) progress: Arc<Progress>,
-    walked: Walked,
-}
-
-/// When control groups were gone through, and what had been lost by then.
-#[derive(Debug, Clone, Copy, Default)]
-struct Walked {
-    at: BootNanos,
-    ring_full: u64,
+    repair: Every,
+    /// The records that had been lost when control groups were gone through.
+    walked: u64,
 }
 
 /// Which lists of the API server were complete once.
@@ -125,7 +120,8 @@ impl Collector {
             answers: Answers::default(),
             ring_peak: Peak::default(),
             progress,
-            walked: Walked::default(),
+            repair: Every::seconds(REPAIR),
+            walked: 0,
         }
     }
 
@@ -140,7 +136,8 @@ impl Collector {
         let mut ring = Ring::new(self.probes.take_ring()?);
         self.wait_for_lists(ends, changes, questions);
         self.find_cgroups()?;
-        let (mut second, mut compared) = (0, clocks::boot().0);
+        let (mut tick, mut clock) = (Every::seconds(1), Every::seconds(CLOCK));
+        let mut sweep = Every::seconds(SWEEP);
         say::line("tracing");
         while !ends.load(Ordering::Acquire) {
             if self.take_changes(changes).is_break() {
@@ -150,14 +147,16 @@ impl Collector {
             self.drain(&mut ring);
             self.answer(questions);
             let now = clocks::boot();
-            if now.0 / SECOND != second {
-                second = now.0 / SECOND;
+            if tick.is_due(now) {
                 self.node.tick(now, &mut self.batches.spans);
                 self.repair(now)?;
             }
-            if now.0.saturating_sub(compared) > CLOCK {
-                compared = now.0;
+            if clock.is_due(now) {
                 self.node.set_clock(clocks::both());
+            }
+            if sweep.is_due(now) {
+                let left = self.probes.sweep(now)?;
+                self.node.pipeline_mut().abandon(&left, now, &mut self.batches.spans);
             }
             self.act()?;
             self.batches.send(1, &mut self.made);
@@ -202,9 +201,8 @@ impl Collector {
     /// Where the ring was full the record of a control group may be among what was lost.
     fn repair(&mut self, now: BootNanos) -> Result<(), LoadError> {
         let ring_full = self.probes.counts()?.ring_full;
-        let is_due = now.0.saturating_sub(self.walked.at.0) > REPAIR;
-        if ring_full > self.walked.ring_full && is_due {
-            self.walked = Walked { at: now, ring_full };
+        if ring_full > self.walked && self.repair.is_due(now) {
+            self.walked = ring_full;
             self.find_cgroups()?;
         }
         Ok(())

@@ -19,11 +19,12 @@ use crate::{
     event::Left,
     host::{
         cli::RunOptions,
-        clocks::{self, Deadline},
+        clocks::{self, Deadline, Every},
         load::{LoadError, Probes},
         ring::Ring,
         say,
         state::Counts,
+        sweep::SWEEP,
     },
     loss::Ledger,
     pipeline::Pipeline,
@@ -101,6 +102,7 @@ impl Collector {
         let (mut missed, mut received) = (0, 0);
         // When the probes are detached: what they emitted, and how long to wait for it.
         let mut last: Option<(u64, Deadline)> = None;
+        let mut sweep = Every::seconds(SWEEP);
         loop {
             if last.is_none()
                 && progress.has_ended()
@@ -119,7 +121,11 @@ impl Collector {
                 self.pipeline.record(record, &mut out);
                 send(&mut out, BATCH);
             });
-            self.pipeline.tick(clocks::boot(), &mut out);
+            let now = clocks::boot();
+            self.pipeline.tick(now, &mut out);
+            if sweep.is_due(now) {
+                self.pipeline.abandon(&self.probes.sweep(now)?, now, &mut out);
+            }
             if let Some(log) = &mut log {
                 log.0.flush();
             }

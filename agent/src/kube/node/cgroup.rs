@@ -60,6 +60,13 @@ impl Cgroup {
         matches!(&self.kind, Kind::Container { pod, .. } if pod == uid)
     }
 
+    /// It is there, and what runs in it is told as the pod's.
+    pub(super) fn is_told_of(&self, uid: &Uid) -> bool {
+        let is_told =
+            matches!(&self.kind, Kind::Container { pod, state: State::Told, .. } if pod == uid);
+        is_told && self.gone.is_none()
+    }
+
     /// What was seen of the container, and whether it is gone.
     pub(super) fn of(&self, container: &ContainerId) -> Option<(Seen, bool)> {
         match &self.kind {

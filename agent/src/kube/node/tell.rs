@@ -51,15 +51,15 @@ impl Node {
                 }
             }
         }
-        let is_over = pod.status.is_over() && !waits;
+        // One that ran while nobody heard the API may be named by none of its states.
+        let runs_unnamed = self.cgroups.values().any(|cgroup| cgroup.is_told_of(uid));
+        let is_over = pod.status.is_over() && !waits && !runs_unnamed;
         let is_deleted = known.deleted.is_some() && !runs;
-        if is_deleted {
+        if is_over || is_deleted {
             // The API says no more of them.
             let is_its = |(_, cgroup): &(&u64, &Cgroup)| cgroup.is_of(uid);
             let its: Vec<u64> = self.cgroups.iter().filter(is_its).map(|(id, _)| *id).collect();
             its.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
-        }
-        if is_over || is_deleted {
             self.tell_pod(uid, trace_id, None, out);
         }
     }

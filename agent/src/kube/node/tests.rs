@@ -357,6 +357,21 @@ fn a_container_without_an_end_is_told_all_the_same() {
 }
 
 #[test]
+fn a_run_that_the_api_never_named_again_is_told_before_its_pod() {
+    let [exec, exit] = ran();
+    let next = "b".repeat(64);
+    let over = || Step::Pod(pod(Some(&next), Some(0)));
+    let begun = [Labelled("enabled"), Made, Step::Pod(pod(Some(ID), None)), exec];
+    let played = play(begun.into_iter().chain([exit, Gone, over()]).collect());
+    let expected = ["sh", "container main", "container main", "pod one-x"];
+    assert_eq!(names(&played.spans), expected);
+    let [exec, exit] = ran();
+    let begun = [Labelled("enabled"), Made, Step::Pod(pod(Some(ID), None)), exec];
+    let played = play(begun.into_iter().chain([over(), exit, Gone, Tick(9)]).collect());
+    assert_eq!(names(&played.spans), ["container main", "sh", "container main", "pod one-x"]);
+}
+
+#[test]
 fn the_process_that_lost_its_end_is_told_when_its_container_is_gone() {
     let steps = vec![
         Labelled("enabled"),

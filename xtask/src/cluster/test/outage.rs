@@ -1,4 +1,4 @@
-//! What the agent needs is away for a while: the Collector.
+//! What the agent needs is away for a while: the Collector, the API server.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,23 +7,30 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::account::Account;
-use super::collected::Collected;
-use super::told::told_as;
-use super::traced::{TRACED, container, job, pod_of, prepared, run};
+use super::collected::{Collected, Span};
+use super::told::{collected, told_as};
+use super::traced::{TRACED, container, job, pod_of, prepared, run, touch, wait_until_ready};
 use super::{Load, LongTest, Test, daemon, until};
 use crate::clock::{self, Stopwatch};
 use crate::cluster::component::Component;
 use crate::cluster::running::Cluster;
 use crate::say;
 
-pub(super) const TESTS: [Test; 1] =
-    [("a_collector_that_is_away_costs_what_it_missed", |cluster| {
+pub(super) const TESTS: [Test; 2] = [
+    ("a_collector_that_is_away_costs_what_it_missed", |cluster| {
         without_the_collector(cluster, SHORT)
-    })];
+    }),
+    ("pods_are_traced_without_the_api_server", |cluster| without_the_api_server(cluster, SHORT)),
+];
 
-pub(super) const LONG: [LongTest; 1] = [("a_collector_is_away_for_long", |cluster, load: Load| {
-    without_the_collector(cluster, load.time())
-})];
+pub(super) const LONG: [LongTest; 2] = [
+    ("a_collector_is_away_for_long", |cluster, load: Load| {
+        without_the_collector(cluster, load.time())
+    }),
+    ("an_api_server_is_away_for_long", |cluster, load: Load| {
+        without_the_api_server(cluster, load.time())
+    }),
+];
 
 const SHORT: Duration = Duration::from_secs(20);
 /// Of a pod that runs while the Collector is away.
@@ -87,4 +94,73 @@ fn without_the_collector(cluster: &Cluster, away: Duration) -> Result<()> {
 fn ids(cluster: &Cluster) -> Result<HashSet<String>> {
     let spans = Collected::read(cluster)?.with("telemetry.sdk.name", "lynceus");
     Ok(spans.0.into_iter().map(|span| span.id).collect())
+}
+
+/// One pod goes on as if nothing were, the container of another begins anew, and nothing new is known
+/// of it until the API server is back.
+fn without_the_api_server(cluster: &Cluster, away: Duration) -> Result<()> {
+    prepared(cluster)?;
+    let script = "until [ -e /tmp/go ]; do sleep 0.2; done; exit 0";
+    run(cluster, &job(TRACED, "goes-on", &json!({ "containers": [container("main", script)] })))?;
+    run(cluster, &begins_anew())?;
+    let goes_on = pod_of(cluster, TRACED, "job-name=goes-on")?;
+    let anew = pod_of(cluster, TRACED, "job-name=begins-anew")?;
+    for pod in [&goes_on, &anew] {
+        wait_until_ready(cluster, TRACED, pod)?;
+        collected(cluster, "sleep", pod)?;
+    }
+    let agent = daemon::container(cluster)?;
+    touch(cluster, TRACED, &anew, "/kept/go")?;
+    cluster.stop(Component::Apiserver)?;
+    let (watch, stopped) = (Stopwatch::start(), clock::unix_ns());
+    let told = || -> Result<Vec<Span>> {
+        let mut spans = Collected::read(cluster)?.with("k8s.pod.name", &goes_on).0;
+        spans.retain(|span| span.name == "sleep" && span.start > stopped);
+        Ok(spans)
+    };
+    std::thread::sleep(away);
+    let told = told()?.len();
+    let most = watch.elapsed().as_millis() / 200;
+    say::result(&format!(
+        "the API server was away for {}: {told} of at most {most} spans arrived meanwhile",
+        clock::human(watch.elapsed())
+    ));
+    ensure!(u128::try_from(told)? > most / 2, "only {told} of {most} spans arrived");
+    let starts = clock::unix_ns();
+    cluster.start(Component::Apiserver)?;
+    let containers = json!({ "containers": [container("main", "env true; exit 0")] });
+    run(cluster, &job(TRACED, "new-after", &containers))?;
+    let new = pod_of(cluster, TRACED, "job-name=new-after")?;
+    told_as(cluster, &new, &format!("pod {new}\n  container main\n    sh\n      true\n"))?;
+    touch(cluster, TRACED, &goes_on, "/tmp/go")?;
+    let spans = collected(cluster, &format!("pod {goes_on}"), &goes_on)?;
+    spans.is_whole()?;
+    spans.lies_within()?;
+    let spans = collected(cluster, &format!("pod {anew}"), &anew)?;
+    spans.is_whole()?;
+    spans.lies_within()?;
+    let again = spans.one("uname")?;
+    ensure!(stopped < again.start && again.end < starts, "{again:?} is not of {stopped}..{starts}");
+    let runs = spans.0.iter().filter(|span| span.name == "container main");
+    let runs: Vec<_> = runs.map(|run| run.get("lynceus.container.exit_code")).collect();
+    // The kubelet forgets a run that it could not tell of before the next one ended.
+    ensure!(runs == ["1", "0"] || runs == ["", "0"], "{runs:?}: {}", spans.tree());
+    ensure!(daemon::container(cluster)? == agent, "the agent is another one now");
+    Ok(())
+}
+
+/// A container that fails and succeeds the next time, seconds after it was told to.
+fn begins_anew() -> serde_json::Value {
+    let script = "if [ -e /kept/once ]; then env uname; exit 0; fi; \
+                  until [ -e /kept/go ]; do sleep 0.2; done; : > /kept/once; sleep 12; exit 1";
+    let mut main = container("main", script);
+    main["volumeMounts"] = json!([{ "name": "kept", "mountPath": "/kept" }]);
+    let spec = json!({
+        "restartPolicy": "OnFailure",
+        "containers": [main],
+        "volumes": [{ "name": "kept", "emptyDir": {} }],
+    });
+    let mut job = job(TRACED, "begins-anew", &spec);
+    job["spec"]["backoffLimit"] = json!(3);
+    job
 }

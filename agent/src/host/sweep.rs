@@ -1,0 +1,61 @@
+//! Connections that ended without a record.
+//!
+//! Where `unix_release` cannot be probed, nothing tells that a process closed a UNIX socket, and its entry stays
+//! until another socket has its address.
+
+use std::collections::HashSet;
+
+use abi::{
+    socket::{Conn, Transport},
+    task::TaskId,
+};
+use aya::maps::{HashMap, MapData, MapError};
+use zerocopy::FromBytes as _;
+
+use super::load::{LoadError, Probes};
+use crate::event::{BootNanos, ConnectionId};
+
+/// How often to look, in seconds.
+pub const SWEEP: u64 = 30;
+/// How long nothing was told of it: a process that begins may not be among those that live yet.
+const IDLE: u64 = 10_000_000_000;
+
+impl Probes {
+    /// Forgets what processes that ended had open over other transports than TCP. Gives those of which a record
+    /// told.
+    pub fn sweep(&mut self, now: BootNanos) -> Result<HashSet<ConnectionId>, LoadError> {
+        let living: HashSet<TaskId> = self.tasks()?.into_iter().map(|task| task.process).collect();
+        let failed = |source| LoadError::Map { name: "CONNECTIONS", source };
+        let map = self.ebpf.map_mut("CONNECTIONS").ok_or(LoadError::Absent("CONNECTIONS"))?;
+        let mut map: HashMap<&mut MapData, u64, [u8; size_of::<Conn>()]> =
+            HashMap::try_from(map).map_err(failed)?;
+        let mut left = Vec::new();
+        for entry in map.iter() {
+            let (sock, bytes) = entry.map_err(failed)?;
+            let Ok(conn) = Conn::read_from_bytes(&bytes) else { continue };
+            if is_left(&conn, &living, now) {
+                left.push((sock, conn));
+            }
+        }
+        let mut told = HashSet::new();
+        for (sock, conn) in left {
+            match map.remove(&sock) {
+                Ok(()) if conn.is_told != 0 => {
+                    told.insert(ConnectionId { sock, since_ns: conn.since_ns });
+                }
+                // It went by itself.
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        Ok(told)
+    }
+}
+
+fn is_left(conn: &Conn, living: &HashSet<TaskId>, now: BootNanos) -> bool {
+    let [received, sent] = &conn.ways;
+    let last = conn.since_ns.max(received.last_ns).max(sent.last_ns);
+    conn.transport != Transport::TCP
+        && !living.contains(&conn.process)
+        && last.saturating_add(IDLE) < now.0
+}
