@@ -12,6 +12,7 @@ pub mod run;
 pub mod clocks;
 pub mod config;
 mod deliver;
+pub mod endpoint;
 pub mod export;
 mod kcall;
 pub mod load;

@@ -33,6 +33,7 @@ use super::{
     clocks,
     config::{self, Environment},
     deliver::{Account, Deliverer},
+    endpoint,
     export::Exporter,
     load::{Attach, ByCgroup, LoadError, Options, ProbeLog, Probes},
     machine,
@@ -79,8 +80,11 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         );
     }
     let environment = Environment(&config::process_environment);
-    let endpoint =
-        config::endpoint(options.spans.otlp.as_deref(), options.spans.otlp_protocol, &environment)?;
+    let endpoint = endpoint::endpoint(
+        options.spans.otlp.as_deref(),
+        options.spans.otlp_protocol,
+        &environment,
+    )?;
     let exporter = endpoint.as_ref().map(Exporter::new).transpose()?;
     let out = options.spans.out.as_deref().map(OutFile::create).transpose()?;
     if exporter.is_none() && out.is_none() {

@@ -16,7 +16,7 @@ use tonic::{
 use super::{Accepted, ExportError};
 use crate::host::{
     clocks::Deadline,
-    config::{Compression, Endpoint},
+    endpoint::{Compression, Endpoint},
 };
 
 pub(super) struct Grpc {

@@ -12,7 +12,7 @@ use ureq::Agent;
 use super::{Accepted, ExportError};
 use crate::host::{
     clocks::Deadline,
-    config::{Compression, Endpoint},
+    endpoint::{Compression, Endpoint},
 };
 
 pub(super) struct Http {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 
 use self::{grpc::Grpc, http::Http};
-use super::{cli::Protocol, clocks::Deadline, config::Endpoint, say};
+use super::{cli::Protocol, clocks::Deadline, endpoint::Endpoint, say};
 
 /// Waits before a request is tried again; the last is followed by giving up.
 const BACKOFF: [Duration; 3] =

@@ -23,6 +23,7 @@ use super::{
     clocks,
     config::{self, Environment},
     deliver::Deliverer,
+    endpoint,
     export::Exporter,
     load::{Options, ProbeLog, Probes, verifier_log},
     machine,
@@ -97,7 +98,7 @@ impl Session {
     fn prepare(options: &RunOptions, command: &CommandLine) -> anyhow::Result<Self> {
         let environment = Environment(&config::process_environment);
         let protocol = options.spans.otlp_protocol;
-        let endpoint = config::endpoint(options.spans.otlp.as_deref(), protocol, &environment);
+        let endpoint = endpoint::endpoint(options.spans.otlp.as_deref(), protocol, &environment);
         let endpoint = or_without(options, "spans are not exported", endpoint)?;
         let exporter = endpoint.as_ref().map(Exporter::new).transpose();
         let exporter = or_without(options, "spans are not exported", exporter)?;
