@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use crate::{
     host::{
         clocks::{self, Deadline},
-        export::Exporter,
+        export::{Exporter, Spans},
         outfile::{OutError, OutFile},
         progress::Progress,
     },
@@ -37,7 +37,7 @@ const CLOSING_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct Deliverer {
     resource: Resource,
     out: Option<OutFile>,
-    exporter: Option<Exporter>,
+    exporter: Option<Exporter<Spans>>,
     /// Of a run that ends.
     waterfall: Option<Waterfall>,
     progress: Arc<Progress>,
@@ -62,7 +62,7 @@ impl Deliverer {
     pub(crate) fn new(
         resource: Resource,
         out: Option<OutFile>,
-        exporter: Option<Exporter>,
+        exporter: Option<Exporter<Spans>>,
         waterfall: Option<Waterfall>,
     ) -> Self {
         Self { resource, out, exporter, waterfall, progress: Arc::default() }
@@ -143,7 +143,7 @@ fn offer<T>(requests: &SyncSender<(u64, T)>, request: (u64, T), progress: &Progr
 }
 
 fn send_all(
-    mut exporter: Exporter,
+    mut exporter: Exporter<Spans>,
     waiting: Receiver<(u64, ExportTraceServiceRequest)>,
     closing: &OnceLock<Deadline>,
     progress: &Progress,

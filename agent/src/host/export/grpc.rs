@@ -1,32 +1,33 @@
 //! OTLP/gRPC.
 
-use std::error::Error;
+use std::{error::Error, marker::PhantomData};
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, trace_service_client::TraceServiceClient,
-};
 use tokio::runtime::{Builder, Runtime};
 use tonic::{
     Code, Request, Status,
+    client::Grpc as Client,
     codec::CompressionEncoding,
+    codegen::http::uri::PathAndQuery,
     metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
     transport::{Channel, ClientTlsConfig},
 };
+use tonic_prost::ProstCodec;
 
-use super::{Accepted, ExportError};
+use super::{Accepted, ExportError, Payload};
 use crate::host::{
     clocks::Deadline,
     endpoint::{Compression, Endpoint},
 };
 
-pub(super) struct Grpc {
+pub(super) struct Grpc<P> {
     runtime: Runtime,
-    client: TraceServiceClient<Channel>,
+    client: Client<Channel>,
     endpoint: Endpoint,
     metadata: MetadataMap,
+    payload: PhantomData<P>,
 }
 
-impl Grpc {
+impl<P: Payload> Grpc<P> {
     pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ExportError> {
         let failed = |source| ExportError::Client { endpoint: endpoint.url.clone(), source };
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -48,32 +49,32 @@ impl Grpc {
         }
         // A lazy channel spawns its worker, for which it must find a runtime.
         let entered = runtime.enter();
-        let mut client = TraceServiceClient::new(channel.connect_lazy());
+        let mut client = Client::new(channel.connect_lazy());
         drop(entered);
         if endpoint.compression == Compression::Gzip {
             let gzip = CompressionEncoding::Gzip;
             client = client.send_compressed(gzip).accept_compressed(gzip);
         }
-        Ok(Self { runtime, client, endpoint: endpoint.clone(), metadata })
+        Ok(Self { runtime, client, endpoint: endpoint.clone(), metadata, payload: PhantomData })
     }
 
     pub(super) fn send(
         &mut self,
-        request: &ExportTraceServiceRequest,
+        request: &P::Request,
         deadline: Deadline,
     ) -> Result<Accepted, ExportError> {
         let mut request = Request::new(request.clone());
         *request.metadata_mut() = self.metadata.clone();
         let time = self.endpoint.timeout.min(deadline.left());
-        let call = self.client.export(request);
+        let (client, method) = (&mut self.client, PathAndQuery::from_static(P::METHOD));
+        let call = async {
+            client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+            client.unary(request, method, ProstCodec::<P::Request, P::Response>::new()).await
+        };
         let answer = self.runtime.block_on(async { tokio::time::timeout(time, call).await });
         let endpoint = || self.endpoint.url.clone();
         match answer {
-            Ok(Ok(answer)) => {
-                let partial = answer.into_inner().partial_success;
-                let rejected = partial.map_or(0, |partial| partial.rejected_spans);
-                Ok(Accepted { rejected: u64::try_from(rejected).unwrap_or_default() })
-            }
+            Ok(Ok(answer)) => Ok(Accepted::read::<P>(answer.into_inner())),
             Ok(Err(status)) => Err(failure(endpoint(), status)),
             Err(elapsed) => {
                 Err(ExportError::Unreachable { endpoint: endpoint(), source: elapsed.into() })

@@ -1,37 +1,36 @@
 //! OTLP/HTTP with protobuf bodies.
 
-use std::io::Write as _;
+use std::{io::Write as _, marker::PhantomData};
 
 use flate2::{Compression as Level, write::GzEncoder};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
 use prost::Message as _;
 use ureq::Agent;
 
-use super::{Accepted, ExportError};
+use super::{Accepted, ExportError, Payload};
 use crate::host::{
     clocks::Deadline,
     endpoint::{Compression, Endpoint},
 };
 
-pub(super) struct Http {
+pub(super) struct Http<P> {
     agent: Agent,
     endpoint: Endpoint,
+    payload: PhantomData<P>,
 }
 
-impl Http {
+impl<P: Payload> Http<P> {
     pub(super) fn new(endpoint: &Endpoint) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("OTel-OTLP-Exporter-Lynceus/", env!("CARGO_PKG_VERSION")));
-        Self { agent: config.build().into(), endpoint: endpoint.clone() }
+        let (agent, endpoint) = (config.build().into(), endpoint.clone());
+        Self { agent, endpoint, payload: PhantomData }
     }
 
     pub(super) fn send(
         &self,
-        request: &ExportTraceServiceRequest,
+        request: &P::Request,
         deadline: Deadline,
     ) -> Result<Accepted, ExportError> {
         let endpoint = || self.endpoint.url.clone();
@@ -58,11 +57,8 @@ impl Http {
         let body = answer.body_mut().with_config().limit(1 << 20).read_to_vec();
         match status.as_u16() {
             200..=299 => {
-                let read = body.ok().and_then(|body| {
-                    ExportTraceServiceResponse::decode(body.as_slice()).ok()?.partial_success
-                });
-                let rejected = read.map_or(0, |partial| partial.rejected_spans);
-                Ok(Accepted { rejected: u64::try_from(rejected).unwrap_or_default() })
+                let read = body.ok().and_then(|body| P::Response::decode(body.as_slice()).ok());
+                Ok(Accepted::read::<P>(read.unwrap_or_default()))
             }
             // OTLP specification, "OTLP/HTTP Response", "Retryable Response Codes".
             429 | 502 | 503 | 504 => {

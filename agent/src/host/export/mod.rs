@@ -1,12 +1,12 @@
-//! OTLP to a Collector: gRPC or HTTP, with a few retries and an account of every span.
+//! OTLP to a Collector: gRPC or HTTP, with a few retries and an account of all that was given.
 
 mod grpc;
 mod http;
+mod payload;
 
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-
+pub use self::payload::{Payload, Spans};
 use self::{grpc::Grpc, http::Http};
 use super::{cli::Protocol, clocks::Deadline, endpoint::Endpoint, say};
 
@@ -20,7 +20,7 @@ pub enum ExportError {
     Unreachable { endpoint: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{endpoint} is overloaded or away: {answer}")]
     Retryable { endpoint: String, answer: String },
-    #[error("{endpoint} refused the spans: {answer}")]
+    #[error("{endpoint} refused them: {answer}")]
     Refused { endpoint: String, answer: String },
     #[error("setting up the client for {endpoint}")]
     Client { endpoint: String, source: Box<dyn std::error::Error + Send + Sync> },
@@ -28,18 +28,24 @@ pub enum ExportError {
 
 /// What the peer said to one request.
 pub(crate) struct Accepted {
-    /// Spans that it did not take, as it says (partial success).
+    /// Items that it did not take.
     rejected: u64,
 }
 
-enum Client {
-    Grpc(Box<Grpc>),
-    Http(Http),
+impl Accepted {
+    fn read<P: Payload>(response: P::Response) -> Self {
+        Self { rejected: u64::try_from(P::rejected(response)).unwrap_or_default() }
+    }
 }
 
-/// `given == sent + lost`.
-pub struct Exporter {
-    client: Client,
+enum Client<P: Payload> {
+    Grpc(Box<Grpc<P>>),
+    Http(Http<P>),
+}
+
+/// `given == sent + lost`, in items.
+pub struct Exporter<P: Payload> {
+    client: Client<P>,
     /// The last request failed for good: the next ones are tried once.
     down: bool,
     pub sent: u64,
@@ -47,7 +53,7 @@ pub struct Exporter {
     pub error: Option<ExportError>,
 }
 
-impl Exporter {
+impl<P: Payload> Exporter<P> {
     pub fn new(endpoint: &Endpoint) -> Result<Self, ExportError> {
         let client = match endpoint.protocol {
             Protocol::Grpc => Client::Grpc(Box::new(Grpc::new(endpoint)?)),
@@ -57,8 +63,8 @@ impl Exporter {
     }
 
     /// Sends one request, again if the failure may pass, for as long as `deadline` allows.
-    pub fn send(&mut self, request: &ExportTraceServiceRequest, deadline: Deadline) {
-        let spans = count(request);
+    pub fn send(&mut self, request: &P::Request, deadline: Deadline) {
+        let items = P::count(request);
         let mut backoff = BACKOFF.iter();
         loop {
             let answer = match &mut self.client {
@@ -67,9 +73,9 @@ impl Exporter {
             };
             let error = match answer {
                 Ok(Accepted { rejected }) => {
-                    let rejected = rejected.min(spans);
+                    let rejected = rejected.min(items);
                     self.down = false;
-                    self.sent += spans - rejected;
+                    self.sent += items - rejected;
                     self.lost += rejected;
                     return;
                 }
@@ -80,22 +86,17 @@ impl Exporter {
             let wait = backoff.next().filter(|wait| **wait < deadline.left());
             match wait {
                 Some(wait) if may_pass && !self.down => std::thread::sleep(*wait),
-                _ => return self.give_up(spans, error),
+                _ => return self.give_up(items, error),
             }
         }
     }
 
-    fn give_up(&mut self, spans: u64, error: ExportError) {
+    fn give_up(&mut self, items: u64, error: ExportError) {
         if !self.down {
-            say::line(format_args!("exporting spans: {}", say::chain(&error)));
+            say::line(format_args!("exporting {}: {}", P::ITEMS, say::chain(&error)));
         }
         self.down = true;
-        self.lost += spans;
+        self.lost += items;
         self.error = Some(error);
     }
-}
-
-fn count(request: &ExportTraceServiceRequest) -> u64 {
-    let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-    scopes.map(|scope| scope.spans.len() as u64).sum()
 }
