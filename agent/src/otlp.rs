@@ -52,23 +52,25 @@ pub fn request(common: &Resource, spans: Vec<CleanSpan>) -> ExportTraceServiceRe
 }
 
 fn resource_spans(resource: &Resource, spans: Vec<OtlpSpan>) -> ResourceSpans {
-    let scope_spans = ScopeSpans {
-        scope: Some(InstrumentationScope {
-            name: "lynceus".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        }),
-        spans,
-        schema_url: String::new(),
-    };
+    let scope_spans = ScopeSpans { scope: Some(scope()), spans, schema_url: String::new() };
     ResourceSpans {
-        resource: Some(v1::Resource {
-            attributes: attributes(resource.attributes.clone()),
-            ..v1::Resource::default()
-        }),
+        resource: Some(encoded_resource(resource)),
         scope_spans: vec![scope_spans],
         schema_url: opentelemetry_semantic_conventions::SCHEMA_URL.to_owned(),
     }
+}
+
+/// Who says it.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "lynceus".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
+}
+
+pub(crate) fn encoded_resource(resource: &Resource) -> v1::Resource {
+    v1::Resource { attributes: attributes(resource.attributes.clone()), ..v1::Resource::default() }
 }
 
 /// One line of OTLP/JSON, with its line feed, as the Collector's file exporter writes it.
@@ -117,7 +119,7 @@ fn encoded(span: Span) -> OtlpSpan {
     }
 }
 
-fn attributes(attributes: Vec<Attribute>) -> Vec<KeyValue> {
+pub(crate) fn attributes(attributes: Vec<Attribute>) -> Vec<KeyValue> {
     attributes
         .into_iter()
         .map(|attribute| KeyValue {

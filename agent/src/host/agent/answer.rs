@@ -49,6 +49,7 @@ impl Made {
         let values = self.counts.iter().zip(KINDS);
         let values = values.map(|(count, kind)| (vec![("kind", kind.to_owned())], *count));
         Metric::counters("lynceus_spans", "Spans that were made", values.collect())
+            .of(Unit::Count("span"))
     }
 }
 
@@ -116,24 +117,30 @@ impl Collector {
         self.probes.counts()?.enter(self.probes.missed(), &mut ledger);
         let lost = |loss: Loss| (vec![("reason", loss.name().to_owned())], ledger.lost(loss));
         Ok(vec![
-            Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received),
-            Metric::counter("lynceus_records_exported", "Records in spans", ledger.exported),
-            Metric::gauge("lynceus_records_held", "Records that wait for more", self.node.held()),
+            Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received)
+                .of(Unit::Count("record")),
+            Metric::counter("lynceus_records_exported", "Records in spans", ledger.exported)
+                .of(Unit::Count("record")),
+            Metric::gauge("lynceus_records_held", "Records that wait for more", self.node.held())
+                .of(Unit::Count("record")),
             Metric::counters(
                 "lynceus_records_lost",
                 "Records that are in no span, and why",
                 Loss::ALL.into_iter().map(lost).collect(),
-            ),
+            )
+            .of(Unit::Count("record")),
             Metric::counter(
                 "lynceus_requests_over_budget",
                 "Requests beyond those that a process gets spans for in a second",
                 ledger.requests_beyond,
-            ),
+            )
+            .of(Unit::Count("request")),
             Metric::counter(
                 "lynceus_trace_contexts_malformed",
                 "Trace contexts that were none",
                 ledger.malformed_contexts,
-            ),
+            )
+            .of(Unit::Count("context")),
         ])
     }
 
@@ -150,8 +157,10 @@ impl Collector {
         ];
         let processes = self.node.pipeline().running() as u64;
         vec![
-            Metric::gauges("lynceus_pods", "Pods of the node that are known", states),
-            Metric::gauge("lynceus_processes", "Processes with a span that run", processes),
+            Metric::gauges("lynceus_pods", "Pods of the node that are known", states)
+                .of(Unit::Count("pod")),
+            Metric::gauge("lynceus_processes", "Processes with a span that run", processes)
+                .of(Unit::Count("process")),
         ]
     }
 
@@ -172,7 +181,7 @@ impl Collector {
         let runs = Metric {
             name: "lynceus_bpf_runs",
             help: "Runs of the probes; 0 unless kernel.bpf_stats_enabled is 1",
-            unit: Unit::None,
+            unit: Unit::Count("run"),
             values: Values::Counter(of(|program| number(program.runs))),
         };
         let ring = self.probes.ring_bytes().into();
@@ -187,7 +196,8 @@ impl Collector {
             )
             .of(Unit::Bytes),
             Metric::gauge("lynceus_bpf_memory", "Of maps and programs", memory).of(Unit::Bytes),
-            Metric::gauge("lynceus_bpf_tasks", "Entries of the map of traced processes", tasks),
+            Metric::gauge("lynceus_bpf_tasks", "Entries of the map of traced processes", tasks)
+                .of(Unit::Count("process")),
             run_time,
             runs,
         ])
@@ -208,7 +218,8 @@ fn delivered(progress: &Progress) -> Vec<Metric> {
             "lynceus_spans_delivered",
             "Spans that arrived",
             vec![of("otlp", &progress.otlp_sent), of("file", &progress.file_written)],
-        ),
+        )
+        .of(Unit::Count("span")),
         Metric::counters(
             "lynceus_spans_lost",
             "Spans that did not arrive",
@@ -217,12 +228,14 @@ fn delivered(progress: &Progress) -> Vec<Metric> {
                 lost("otlp", "queue_full", full),
                 lost("file", "write", progress.file_lost.load(Ordering::Relaxed)),
             ],
-        ),
+        )
+        .of(Unit::Count("span")),
         Metric::gauge(
             "lynceus_spans_waiting",
             "Spans that wait for the network",
             progress.waiting.load(Ordering::Relaxed),
-        ),
+        )
+        .of(Unit::Count("span")),
         Metric {
             name: "lynceus_export_latency",
             help: "From the end of a span to when it was taken",
@@ -243,6 +256,7 @@ fn own(now: Now) -> Vec<Metric> {
         },
         Metric::gauge("process_resident_memory", "Memory of the agent", now.resident_bytes)
             .of(Unit::Bytes),
-        Metric::gauge("process_open_fds", "Open descriptors of the agent", now.descriptors),
+        Metric::gauge("process_open_fds", "Open descriptors of the agent", now.descriptors)
+            .of(Unit::Count("descriptor")),
     ]
 }

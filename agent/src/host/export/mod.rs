@@ -6,7 +6,7 @@ mod payload;
 
 use std::time::Duration;
 
-pub use self::payload::{Payload, Spans};
+pub use self::payload::{Metrics, Payload, Spans};
 use self::{grpc::Grpc, http::Http};
 use super::{cli::Protocol, clocks::Deadline, endpoint::Endpoint, say};
 

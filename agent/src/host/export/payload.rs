@@ -1,7 +1,11 @@
 //! What can be exported, as OTLP has it: the messages, and the service that takes them.
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+use opentelemetry_proto::tonic::{
+    collector::{
+        metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
+        trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    },
+    metrics::v1::metric::Data,
 };
 use prost::Message;
 
@@ -35,5 +39,33 @@ impl Payload for Spans {
 
     fn rejected(response: Self::Response) -> i64 {
         response.partial_success.map_or(0, |partial| partial.rejected_spans)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Metrics {}
+
+impl Payload for Metrics {
+    type Request = ExportMetricsServiceRequest;
+    type Response = ExportMetricsServiceResponse;
+    const ITEMS: &'static str = "metrics";
+    const METHOD: &'static str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+
+    /// In points.
+    fn count(request: &Self::Request) -> u64 {
+        let scopes = request.resource_metrics.iter().flat_map(|resource| &resource.scope_metrics);
+        let metrics = scopes.flat_map(|scope| &scope.metrics);
+        let points = metrics.filter_map(|metric| metric.data.as_ref()).map(|data| match data {
+            Data::Gauge(gauge) => gauge.data_points.len(),
+            Data::Sum(sum) => sum.data_points.len(),
+            Data::Histogram(histogram) => histogram.data_points.len(),
+            Data::ExponentialHistogram(histogram) => histogram.data_points.len(),
+            Data::Summary(summary) => summary.data_points.len(),
+        });
+        points.map(|points| points as u64).sum()
+    }
+
+    fn rejected(response: Self::Response) -> i64 {
+        response.partial_success.map_or(0, |partial| partial.rejected_data_points)
     }
 }

@@ -1,5 +1,6 @@
-//! What the agent tells of itself, in numbers: see `text` for how it is written.
+//! What the agent tells of itself, in numbers: see `text` and `otlp` for how it is written.
 
+pub mod otlp;
 pub mod text;
 
 /// A number, or several that differ in their labels. Named as OpenMetrics wants it, without the unit and
@@ -26,6 +27,8 @@ pub enum Values {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     None,
+    /// So many of these, in the singular.
+    Count(&'static str),
     Bytes,
     Seconds,
 }
@@ -36,6 +39,15 @@ pub struct Histogram {
     /// The last bound is infinite.
     pub buckets: Vec<(f64, u64)>,
     pub sum: f64,
+}
+
+impl Values {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Counter(values) | Self::Gauge(values) => values.is_empty(),
+            Self::Histogram(_) => false,
+        }
+    }
 }
 
 impl Metric {

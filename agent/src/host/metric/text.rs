@@ -34,7 +34,7 @@ impl Collector for Shown {
 
 fn written(metric: &Metric, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
     let unit = match metric.unit {
-        Unit::None => None,
+        Unit::None | Unit::Count(_) => None,
         Unit::Bytes => Some(registry::Unit::Bytes),
         Unit::Seconds => Some(registry::Unit::Seconds),
     };
