@@ -21,35 +21,19 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::{sync::oneshot, task::AbortHandle};
+use tokio::task::AbortHandle;
 
+use super::question::{Health, Question, ask};
 use crate::host::{
     metric::{Metric, text},
     say,
 };
 
-/// For an answer of the thread that reads the ring.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// For a connection, from its first byte to the last of its one answer.
 const TIME: Duration = Duration::from_secs(10);
 /// Connections at one time. What comes then ends the oldest: nobody can keep others away.
 const CONNECTIONS: usize = 64;
 const INDEX: &str = "/healthz\n/readyz\n/metrics\n/debug/pods\n";
-
-/// What is asked of the thread that reads the ring.
-pub(super) enum Question {
-    Health(oneshot::Sender<Health>),
-    Metrics(oneshot::Sender<Vec<Metric>>),
-    /// As JSON.
-    Pods(oneshot::Sender<String>),
-}
-
-/// What there is still to wait for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Health {
-    /// The API server listed the node's pods, and the namespaces.
-    pub(super) is_listed: bool,
-}
 
 /// Listens from here on, and answers until the process ends.
 pub(super) fn serve(at: SocketAddr, questions: SyncSender<Question>) -> io::Result<SocketAddr> {
@@ -127,16 +111,6 @@ async fn answered(
     };
     let late = || plain(StatusCode::SERVICE_UNAVAILABLE, "the ring is not being read\n");
     Ok(answer.unwrap_or_else(late))
-}
-
-/// `None` if it does not answer in time.
-async fn ask<T>(
-    questions: &SyncSender<Question>,
-    question: impl FnOnce(oneshot::Sender<T>) -> Question,
-) -> Option<T> {
-    let (sender, answer) = oneshot::channel();
-    questions.try_send(question(sender)).ok()?;
-    tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()
 }
 
 fn ready(health: Health) -> Response<Full<Bytes>> {

@@ -4,8 +4,8 @@ use std::sync::{atomic::Ordering, mpsc::Receiver};
 
 use super::{
     QUESTIONS,
-    admin::{Health, Question},
     collect::{Collector, Lists},
+    question::{Health, Question},
 };
 use crate::{
     event::BootNanos,

@@ -15,8 +15,8 @@ use std::{
 use abi::{cgroup::Policy, task::TaskId};
 
 use super::{
-    admin::Question,
     answer::{Answers, Made},
+    question::Question,
     taken::Taken,
     watch::Change,
 };

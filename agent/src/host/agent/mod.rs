@@ -6,6 +6,7 @@
 mod admin;
 mod answer;
 mod collect;
+mod question;
 mod taken;
 mod watch;
 
