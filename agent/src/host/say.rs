@@ -5,7 +5,13 @@ use std::{
     error::Error,
     fmt::Display,
     io::{self, Write as _},
+    time::Duration,
 };
+
+use super::clocks::Deadline;
+
+/// From one line of [`Seldom`] to the next.
+const PAUSE: Duration = Duration::from_secs(60);
 
 pub fn line(text: impl Display) {
     self::text(&format!("lynceus: {text}\n"));
@@ -14,6 +20,24 @@ pub fn line(text: impl Display) {
 /// Text as it is. Where stderr is closed or full nobody listens: that must not end the command.
 pub fn text(text: &str) {
     let _nobody_listens = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Says at most a line a minute.
+#[derive(Debug, Default)]
+pub struct Seldom {
+    pause: Option<Deadline>,
+}
+
+impl Seldom {
+    /// Whether it was said.
+    pub fn line(&mut self, text: impl Display) -> bool {
+        let is_free = self.pause.is_none_or(|pause| pause.left().is_zero());
+        if is_free {
+            line(text);
+            self.pause = Some(Deadline::after(PAUSE));
+        }
+        is_free
+    }
 }
 
 /// An error with its causes, as `what: why: why`.

@@ -8,7 +8,12 @@ use std::time::Duration;
 
 pub use self::payload::{Metrics, Payload, Spans};
 use self::{grpc::Grpc, http::Http};
-use super::{cli::Protocol, clocks::Deadline, endpoint::Endpoint, say};
+use super::{
+    cli::Protocol,
+    clocks::Deadline,
+    endpoint::Endpoint,
+    say::{self, Seldom},
+};
 
 /// Waits before a request is tried again; the last is followed by giving up.
 const BACKOFF: [Duration; 3] =
@@ -48,6 +53,9 @@ pub struct Exporter<P: Payload> {
     client: Client<P>,
     /// The last request failed for good: the next ones are tried once.
     down: bool,
+    /// And that was said: once, and once a minute at most, for it may come and go.
+    is_told: bool,
+    seldom: Seldom,
     pub sent: u64,
     pub lost: u64,
     pub error: Option<ExportError>,
@@ -59,7 +67,8 @@ impl<P: Payload> Exporter<P> {
             Protocol::Grpc => Client::Grpc(Box::new(Grpc::new(endpoint)?)),
             Protocol::HttpProtobuf => Client::Http(Http::new(endpoint)),
         };
-        Ok(Self { client, down: false, sent: 0, lost: 0, error: None })
+        let seldom = Seldom::default();
+        Ok(Self { client, down: false, is_told: false, seldom, sent: 0, lost: 0, error: None })
     }
 
     /// Sends one request, again if the failure may pass, for as long as `deadline` allows.
@@ -75,6 +84,7 @@ impl<P: Payload> Exporter<P> {
                 Ok(Accepted { rejected }) => {
                     let rejected = rejected.min(items);
                     self.down = false;
+                    self.is_told = false;
                     self.sent += items - rejected;
                     self.lost += rejected;
                     return;
@@ -92,8 +102,9 @@ impl<P: Payload> Exporter<P> {
     }
 
     fn give_up(&mut self, items: u64, error: ExportError) {
-        if !self.down {
-            say::line(format_args!("exporting {}: {}", P::ITEMS, say::chain(&error)));
+        if !self.is_told {
+            let text = format!("exporting {}: {}", P::ITEMS, say::chain(&error));
+            self.is_told = self.seldom.line(text);
         }
         self.down = true;
         self.lost += items;
