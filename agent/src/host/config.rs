@@ -3,7 +3,9 @@
 //! The environment is asked through a function, so that tests pass a table. Variables and their
 //! precedence: OpenTelemetry specification, "Environment Variables".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use opentelemetry_semantic_conventions::attribute as key;
 
 use crate::{
     otlp::resource_attributes,
@@ -18,12 +20,6 @@ impl Environment<'_> {
     pub(super) fn get(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.trim().is_empty())
     }
-
-    /// The variable for traces, or the one for all signals.
-    pub(super) fn otlp(&self, what: &str) -> Option<String> {
-        self.get(&format!("OTEL_EXPORTER_OTLP_TRACES_{what}"))
-            .or_else(|| self.get(&format!("OTEL_EXPORTER_OTLP_{what}")))
-    }
 }
 
 /// The process's own environment.
@@ -36,8 +32,10 @@ pub fn process_environment(name: &str) -> Option<String> {
 pub enum ConfigError {
     #[error("OTLP endpoint {0:?} is not a URL that begins with http:// or https://")]
     Url(String),
+    #[error("OTEL_METRICS_EXPORTER is otlp, and no OTEL_EXPORTER_OTLP_ENDPOINT says where to")]
+    NoMetricsEndpoint,
     #[error("{name} is {value:?}, which is not {wanted}")]
-    Variable { name: &'static str, value: String, wanted: &'static str },
+    Variable { name: String, value: String, wanted: &'static str },
     #[error("reading OTEL_TRACES_SAMPLER")]
     Sampler(#[from] SamplerError),
 }
@@ -61,35 +59,60 @@ pub fn resource(
     let text = environment.get("OTEL_RESOURCE_ATTRIBUTES");
     let given = text.as_deref().map(resource_attributes);
     let wrong = matches!(given, Some(None)).then(|| ConfigError::Variable {
-        name: "OTEL_RESOURCE_ATTRIBUTES",
+        name: "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
         value: text.clone().unwrap_or_default(),
         wanted: "a list of key=value with commas between them",
     });
     let given: HashMap<String, String> = given.flatten().unwrap_or_default();
-    let mut all = HashMap::from([
-        ("service.name".to_owned(), command_name.to_owned()),
-        ("os.type".to_owned(), "linux".to_owned()),
-        ("telemetry.sdk.name".to_owned(), "lynceus".to_owned()),
-        ("telemetry.sdk.language".to_owned(), "rust".to_owned()),
-        ("telemetry.sdk.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-    ]);
-    all.extend(host_name.map(|name| ("host.name".to_owned(), name)));
-    all.extend(given);
+    let host_name = host_name.map(|name| (key::HOST_NAME, name));
+    let found = host_name.into_iter().chain([(key::SERVICE_NAME, command_name.to_owned())]);
     let name = service_name.map(str::to_owned).or_else(|| environment.get("OTEL_SERVICE_NAME"));
-    all.extend(name.map(|name| ("service.name".to_owned(), name)));
-    let mut attributes: Vec<Attribute> = all
-        .into_iter()
-        .map(|(key, value)| Attribute { key: key.into(), value: Value::Str(value) })
-        .collect();
-    attributes.sort_by(|one, other| one.key.cmp(&other.key));
-    (Resource { attributes }, wrong)
+    (named(found, given, name), wrong)
+}
+
+/// What the agent's own metrics are of. Variables count as for [`resource`]. A pod has a host name of its
+/// own, so the host is called as the node.
+pub fn of_agent(
+    node: &str,
+    instance: String,
+    environment: &Environment<'_>,
+) -> Result<Resource, ConfigError> {
+    let found = [
+        (key::SERVICE_NAME, "lynceus".to_owned()),
+        (key::SERVICE_VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (key::SERVICE_INSTANCE_ID, instance),
+        (key::K8S_NODE_NAME, node.to_owned()),
+        (key::HOST_NAME, node.to_owned()),
+    ];
+    let name = environment.get("OTEL_SERVICE_NAME");
+    Ok(named(found, given(environment)?, name))
+}
+
+/// What is given counts more than what was found, and the name of the service most.
+fn named(
+    found: impl IntoIterator<Item = (&'static str, String)>,
+    given: impl IntoIterator<Item = (String, String)>,
+    name: Option<String>,
+) -> Resource {
+    let mut all = BTreeMap::from([
+        (key::OS_TYPE.to_owned(), "linux".to_owned()),
+        (key::TELEMETRY_SDK_NAME.to_owned(), "lynceus".to_owned()),
+        (key::TELEMETRY_SDK_LANGUAGE.to_owned(), "rust".to_owned()),
+        (key::TELEMETRY_SDK_VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+    ]);
+    all.extend(found.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    all.extend(given);
+    all.extend(name.map(|name| (key::SERVICE_NAME.to_owned(), name)));
+    let attribute =
+        |(key, value): (String, String)| Attribute { key: key.into(), value: Value::Str(value) };
+    Resource { attributes: all.into_iter().map(attribute).collect() }
 }
 
 /// What `OTEL_RESOURCE_ATTRIBUTES` says of all spans.
 pub fn given(environment: &Environment<'_>) -> Result<Vec<(String, String)>, ConfigError> {
     let Some(text) = environment.get("OTEL_RESOURCE_ATTRIBUTES") else { return Ok(Vec::new()) };
-    let given = resource_attributes(&text).ok_or(ConfigError::Variable {
-        name: "OTEL_RESOURCE_ATTRIBUTES",
+    let given = resource_attributes(&text).ok_or_else(|| ConfigError::Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES".to_owned(),
         value: text,
         wanted: "a list of key=value with commas between them",
     })?;
@@ -133,6 +156,25 @@ mod tests {
         check(None, &both, "b");
         check(None, &both[1..], "c");
         check(None, &[], "make");
+    }
+
+    #[test]
+    fn metrics_are_of_the_agent_and_its_node() {
+        let check = |variables: &[(&str, &str)], key: &str, expected: &str| {
+            let resource =
+                with(variables, |environment| of_agent("n", "i".to_owned(), environment)).unwrap();
+            let found = resource.attributes.iter().find(|each| each.key == key);
+            assert_eq!(found.map(|found| found.value.clone()), Some(Value::from(expected)));
+        };
+        check(&[], "service.name", "lynceus");
+        check(&[], "service.instance.id", "i");
+        check(&[], "k8s.node.name", "n");
+        check(&[], "host.name", "n");
+        check(&[], "telemetry.sdk.name", "lynceus");
+        let given = [("OTEL_RESOURCE_ATTRIBUTES", "host.name=h,k8s.cluster.name=c")];
+        check(&given, "host.name", "h");
+        check(&given, "k8s.cluster.name", "c");
+        check(&[("OTEL_SERVICE_NAME", "s")], "service.name", "s");
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         );
     }
     let environment = Environment(&config::process_environment);
-    let endpoint = endpoint::endpoint(
+    let endpoint = endpoint::spans(
         options.spans.otlp.as_deref(),
         options.spans.otlp_protocol,
         &environment,

@@ -98,7 +98,7 @@ impl Session {
     fn prepare(options: &RunOptions, command: &CommandLine) -> anyhow::Result<Self> {
         let environment = Environment(&config::process_environment);
         let protocol = options.spans.otlp_protocol;
-        let endpoint = endpoint::endpoint(options.spans.otlp.as_deref(), protocol, &environment);
+        let endpoint = endpoint::spans(options.spans.otlp.as_deref(), protocol, &environment);
         let endpoint = or_without(options, "spans are not exported", endpoint)?;
         let exporter = endpoint.as_ref().map(Exporter::new).transpose();
         let exporter = or_without(options, "spans are not exported", exporter)?;
