@@ -147,6 +147,8 @@ pub struct Probes {
     pub(super) requests: Vec<String>,
     /// Why those on UNIX sockets are not.
     pub(super) unix: Option<LoadError>,
+    /// What programs missed that were detached since.
+    pub(super) missed_before: u64,
 }
 
 impl Probes {
@@ -193,6 +195,7 @@ impl Probes {
             sockets: kernel.sockets,
             requests: Vec::new(),
             unix: None,
+            missed_before: 0,
         })
     }
 
@@ -267,6 +270,7 @@ impl Probes {
     /// No record comes any more. Gives how many events were missed until now.
     pub fn detach(&mut self) -> Result<u64, LoadError> {
         let missed = self.missed();
+        self.missed_before = missed;
         for (_, program) in self.ebpf.programs_mut() {
             unload(program)?;
         }

@@ -128,7 +128,8 @@ impl Probes {
             copies.filter_map(of_copy).chain(raw).min().unwrap_or(0)
         };
         let requests = self.requests.iter().cloned().filter_map(of_copy);
-        PROCESS_FAMILY.iter().map(least).chain(requests).sum()
+        let missed: u64 = PROCESS_FAMILY.iter().map(least).chain(requests).sum();
+        self.missed_before + missed
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         say,
     },
     kube::node::PodState,
-    loss::Loss,
+    loss::{Ledger, Loss},
     span::SpanKind,
 };
 
@@ -99,6 +99,13 @@ impl Collector {
         self.answers = answers;
     }
 
+    /// With what was lost in the kernel.
+    pub(super) fn ledger(&self) -> Result<Ledger, LoadError> {
+        let mut ledger = *self.node.pipeline().ledger();
+        self.probes.counts()?.enter(self.probes.missed(), &mut ledger);
+        Ok(ledger)
+    }
+
     fn metrics(&self) -> Result<Vec<Metric>, LoadError> {
         let mut metrics = self.records()?;
         metrics.push(self.made.metric());
@@ -113,8 +120,7 @@ impl Collector {
 
     /// received = exported + held + lost.
     fn records(&self) -> Result<Vec<Metric>, LoadError> {
-        let mut ledger = *self.node.pipeline().ledger();
-        self.probes.counts()?.enter(self.probes.missed(), &mut ledger);
+        let ledger = self.ledger()?;
         let lost = |loss: Loss| (vec![("reason", loss.name().to_owned())], ledger.lost(loss));
         Ok(vec![
             Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received)

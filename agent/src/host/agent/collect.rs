@@ -126,13 +126,25 @@ impl Collector {
     }
 
     pub(super) fn run(
-        mut self,
+        &mut self,
         ends: &AtomicBool,
         changes: &Receiver<Change>,
         questions: &Receiver<Question>,
         batches: SyncSender<Vec<CleanSpan>>,
     ) -> Result<Collected, LoadError> {
         self.batches.to = Some(batches);
+        let collected = self.collect(ends, changes, questions);
+        // Who delivers waits for more as long as it is there.
+        self.batches.to = None;
+        collected
+    }
+
+    fn collect(
+        &mut self,
+        ends: &AtomicBool,
+        changes: &Receiver<Change>,
+        questions: &Receiver<Question>,
+    ) -> Result<Collected, LoadError> {
         let mut ring = Ring::new(self.probes.take_ring()?);
         self.wait_for_lists(ends, changes, questions);
         self.find_cgroups()?;
@@ -321,8 +333,8 @@ impl Collector {
         Ok(())
     }
 
-    fn finish(mut self, mut ring: Ring) -> Result<Collected, LoadError> {
-        let missed = self.probes.detach()?;
+    fn finish(&mut self, mut ring: Ring) -> Result<Collected, LoadError> {
+        self.probes.detach()?;
         ring.wait(TICK / 10);
         // No record comes any more: the ring holds what it can at most.
         self.drain(&mut ring);
@@ -330,10 +342,6 @@ impl Collector {
         // What still runs is taken up by the next agent.
         self.node.finish();
         self.batches.send(1, &mut self.made);
-        let counts = self.probes.counts()?;
-        let held = self.node.held();
-        let ledger = self.node.pipeline_mut().ledger_mut();
-        counts.enter(missed, ledger);
-        Ok(Collected { ledger: *ledger, held })
+        Ok(Collected { ledger: self.ledger()?, held: self.node.held() })
     }
 }

@@ -127,7 +127,7 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         });
         let progress = deliverer.progress();
         let deliver = threads.spawn(|| deliverer.run(incoming));
-        let collector = Collector::new(probes, node, hierarchy, progress);
+        let mut collector = Collector::new(probes, node, hierarchy, progress);
         let collected = collector.run(ends, &changed, &asked, batches);
         closing.close();
         let delivered = deliver.join();
