@@ -59,7 +59,11 @@ pub struct DoctorOptions {
     after_long_help = "Environment: OTEL_EXPORTER_OTLP_* say where and how to export (and \
                        OTEL_TRACES_EXPORTER=none not to), OTEL_TRACES_SAMPLER which traces, \
                        OTEL_RESOURCE_ATTRIBUTES what to say of all, NODE_NAME the node, LYNCEUS_* any \
-                       option.\n\n\
+                       option. Metrics are pushed to OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, and with \
+                       OTEL_METRICS_EXPORTER=otlp to OTEL_EXPORTER_OTLP_ENDPOINT, every \
+                       OTEL_METRIC_EXPORT_INTERVAL milliseconds (60000), with \
+                       OTEL_METRIC_EXPORT_TIMEOUT (30000) for each push; OTEL_METRICS_EXPORTER=none pushes \
+                       none.\n\n\
                        Exit status: 0 when it was told to end (SIGTERM, SIGINT), 1 where it cannot trace, \
                        2 for wrong options or a wrong file."
 )]
@@ -90,6 +94,14 @@ pub struct AgentOptions {
     #[command(flatten)]
     pub spans: SpanOptions,
 
+    /// Push the agent's own metrics, those of /metrics, to this OTLP endpoint: gRPC for port 4317, else
+    /// HTTP/protobuf. Nothing is pushed only because spans are: back ends for traces, such as Jaeger, refuse
+    /// metrics
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub otlp_metrics: Option<String>,
+    /// The protocol of that endpoint, where its port does not tell
+    #[arg(long, value_name = "PROTOCOL", help_heading = "Output")]
+    pub otlp_metrics_protocol: Option<Protocol>,
     /// Answer on this IP address and port, such as 0.0.0.0:9464, over HTTP: /healthz, /readyz, /metrics (OpenMetrics) and /debug/pods (which
     /// pods are traced, and why)
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Output")]

@@ -1,4 +1,4 @@
-//! What became of spans so far, for who looks while they are delivered.
+//! What became of spans and metrics so far, for who looks while they are delivered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use super::metric::{Histogram, number};
 const BOUNDS: [f64; 14] =
     [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, f64::INFINITY];
 
-/// What was given is delivered, lost, waiting, or under way between these threads.
+/// What was given of spans is delivered, lost, waiting, or under way between these threads.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) file_written: AtomicU64,
@@ -19,6 +19,9 @@ pub(crate) struct Progress {
     /// There was no room among those that wait for the network.
     pub(crate) queue_full: AtomicU64,
     pub(crate) waiting: AtomicU64,
+    /// Of metrics, and all of them.
+    pub(crate) pushes_taken: AtomicU64,
+    pub(crate) pushes_failed: AtomicU64,
     pub(crate) latency: Latency,
 }
 

@@ -1,6 +1,9 @@
-//! What the thread that reads the ring answers to the admin port.
+//! What the thread that reads the ring answers.
 
-use std::sync::{atomic::Ordering, mpsc::Receiver};
+use std::sync::{
+    atomic::{AtomicU64, Ordering},
+    mpsc::Receiver,
+};
 
 use super::{
     QUESTIONS,
@@ -106,7 +109,7 @@ impl Collector {
         Ok(ledger)
     }
 
-    fn metrics(&self) -> Result<Vec<Metric>, LoadError> {
+    pub(super) fn metrics(&self) -> Result<Vec<Metric>, LoadError> {
         let mut metrics = self.records()?;
         metrics.push(self.made.metric());
         metrics.extend(delivered(&self.progress));
@@ -211,8 +214,11 @@ impl Collector {
 }
 
 fn delivered(progress: &Progress) -> Vec<Metric> {
-    let of = |output: &str, count: &std::sync::atomic::AtomicU64| {
+    let of = |output: &str, count: &AtomicU64| {
         (vec![("output", output.to_owned())], count.load(Ordering::Relaxed))
+    };
+    let outcome = |outcome: &str, count: &AtomicU64| {
+        (vec![("outcome", outcome.to_owned())], count.load(Ordering::Relaxed))
     };
     let full = progress.queue_full.load(Ordering::Relaxed);
     let lost = |output: &str, reason: &str, count: u64| {
@@ -248,6 +254,15 @@ fn delivered(progress: &Progress) -> Vec<Metric> {
             unit: Unit::Seconds,
             values: Values::Histogram(progress.latency.histogram()),
         },
+        Metric::counters(
+            "lynceus_metrics_pushes",
+            "Times that all of these were sent by OTLP",
+            vec![
+                outcome("taken", &progress.pushes_taken),
+                outcome("failed", &progress.pushes_failed),
+            ],
+        )
+        .of(Unit::Count("push")),
     ]
 }
 

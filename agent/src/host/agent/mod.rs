@@ -1,11 +1,13 @@
 //! `lynceus agent`: the selected pods of one node.
 //!
 //! Threads beside this one: `watch` asks the API server, `deliver` sends spans (with one more for the
-//! network), `admin` listens, `signals` waits for the end. This one reads the ring and decides: see `collect`.
+//! network), `push` sends metrics, `admin` listens, `signals` waits for the end. This one reads the ring and
+//! decides: see `collect`.
 
 mod admin;
 mod answer;
 mod collect;
+mod push;
 mod question;
 mod taken;
 mod watch;
@@ -13,6 +15,7 @@ mod watch;
 use std::{
     process::ExitCode,
     sync::{
+        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::sync_channel,
     },
@@ -26,7 +29,10 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use self::collect::Collector;
+use self::{
+    collect::Collector,
+    push::{Pusher, Pushing},
+};
 use super::{
     capture::Capture,
     cgroups::{self, Hierarchy},
@@ -39,6 +45,7 @@ use super::{
     load::{Attach, ByCgroup, LoadError, Options, ProbeLog, Probes},
     machine,
     outfile::OutFile,
+    progress::Progress,
     say,
 };
 use crate::{
@@ -81,11 +88,8 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         );
     }
     let environment = Environment(&config::process_environment);
-    let endpoint = endpoint::spans(
-        options.spans.otlp.as_deref(),
-        options.spans.otlp_protocol,
-        &environment,
-    )?;
+    let endpoint =
+        endpoint::spans(options.spans.otlp.as_deref(), options.spans.otlp_protocol, &environment)?;
     let exporter = endpoint.as_ref().map(Exporter::new).transpose()?;
     let out = options.spans.out.as_deref().map(OutFile::create).transpose()?;
     if exporter.is_none() && out.is_none() {
@@ -94,17 +98,19 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
              OTEL_TRACES_EXPORTER=none) or --out FILE"
         );
     }
+    let deliverer = Deliverer::new(Resource::default(), out, exporter, None);
+    let pusher = pusher(options, &environment, deliverer.progress())?;
     let hierarchy = cgroups::hierarchy(options.cgroup_root.as_deref())?;
     let mut probes = attached(options, &hierarchy)?;
     let limited = Box::new(probes.limited()?);
     let node = node(options, &environment, limited)?;
-    let deliverer = Deliverer::new(Resource::default(), out, exporter, None);
     let (questions, asked) = sync_channel(QUESTIONS);
     if let Some(at) = options.admin {
-        let bound = admin::serve(at, questions)
+        let bound = admin::serve(at, questions.clone())
             .with_context(|| format!("listening on {at} for the admin port"))?;
         say::line(format_args!("the admin port is {bound}"));
     }
+    let pushing = pusher.map(|pusher| pusher.start(questions)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let client = runtime.block_on(Client::try_default());
     let client = client.context("finding out how to ask the API server")?;
@@ -130,6 +136,7 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         let mut collector = Collector::new(probes, node, hierarchy, progress);
         let collected = collector.run(ends, &changed, &asked, batches);
         closing.close();
+        let pushing = pushing.map(Pushing::ending);
         let delivered = deliver.join();
         let collected = collected?;
         say::line(format_args!(
@@ -154,8 +161,26 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         if !ends.load(Ordering::Acquire) {
             anyhow::bail!("watching the API server ended early: a bug");
         }
+        if let Some(pushing) = pushing {
+            pushing.push(collector.metrics()?);
+        }
         Ok(())
     })
+}
+
+/// Of metrics, where somebody wants them.
+fn pusher(
+    options: &AgentOptions,
+    environment: &Environment<'_>,
+    progress: Arc<Progress>,
+) -> anyhow::Result<Option<Pusher>> {
+    let (url, protocol) = (options.otlp_metrics.as_deref(), options.otlp_metrics_protocol);
+    let Some(endpoint) = endpoint::metrics(url, protocol, environment)? else { return Ok(None) };
+    // Derived as a run's trace: no other process has it.
+    let instance =
+        run_trace_id(&clocks::boot_id()?, std::process::id(), clocks::own_start_ticks()?);
+    let resource = config::of_agent(&options.node_name, instance.to_string(), environment)?;
+    Ok(Some(Pusher::new(&endpoint, endpoint::pace(environment)?, resource, progress)?))
 }
 
 fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Probes> {
