@@ -44,6 +44,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 - --capture={{ .Values.capture }}
+{{- with .Values.otlp.metricsEndpoint }}
+- {{ printf "--otlp-metrics=%s" . | quote }}
+{{- end }}
 {{- with .Values.admin.port }}
 - {{ printf "--admin=[::]:%d" (int .) | quote }}
 {{- end }}

@@ -49,7 +49,7 @@ impl At {
 
 /// What is set, where its effect is, and what is there then.
 #[rustfmt::skip]
-pub(super) const SWITCHES: [(&str, At, &str); 61] = [
+pub(super) const SWITCHES: [(&str, At, &str); 63] = [
     // Nothing.
     ("", Agent("/image"), image::NAME),
     ("", Object("DaemonSet", "/metadata/labels/app.kubernetes.io~1version"), env!("CARGO_PKG_VERSION")),
@@ -70,6 +70,8 @@ pub(super) const SWITCHES: [(&str, At, &str); 61] = [
     ("otlp.endpoint=https://c:4318", Variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://c:4318"),
     ("otlp.endpoint=", Variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "null"),
     ("otlp.protocol=http/protobuf", Variable("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf"),
+    ("", Argument("--otlp-metrics"), "null"),
+    ("otlp.metricsEndpoint=http://m:4318", Argument("--otlp-metrics"), "--otlp-metrics=http://m:4318"),
     ("default=enabled", Argument("--default"), "--default=enabled"),
     ("detail=steps", Argument("--detail"), "--detail=steps"),
     ("envAttributes={CI_JOB_ID}", Argument("--env-attribute"), "--env-attribute=CI_JOB_ID"),
@@ -131,7 +133,7 @@ pub(super) const SWITCHES: [(&str, At, &str); 61] = [
 ];
 
 /// What is set, and how the refusal names it, which quotes the command line too.
-pub(super) const REFUSED: [(&str, &str); 14] = [
+pub(super) const REFUSED: [(&str, &str); 15] = [
     ("otlp.endpont=http://c:4317", "'endpont' not allowed"),
     ("keepinstrumented=true", "'keepinstrumented' not allowed"),
     ("networkPolicy.enable=true", "'enable' not allowed"),
@@ -140,6 +142,7 @@ pub(super) const REFUSED: [(&str, &str); 14] = [
     ("detail=everything", "/detail"),
     ("otlp.endpoint=c:4317", "/otlp/endpoint"),
     ("otlp.protocol=http/json", "/otlp/protocol"),
+    ("otlp.metricsEndpoint=m:4317", "/otlp/metricsEndpoint"),
     ("limits.ringBytes=12288", "/limits/ringBytes"),
     ("limits.maxProcesses=15", "/limits/maxProcesses"),
     ("image.tag=10", "/image/tag"),
