@@ -1,50 +1,46 @@
-//! A real OpenTelemetry Collector gets exactly the spans that `--out` wrote. Needs root and the
-//! Collector that `cargo xtask setup` builds.
+//! A real OpenTelemetry Collector gets exactly the spans that `--out` wrote, and the metrics that `/metrics`
+//! shows. Needs root and the Collector that `cargo xtask setup` builds.
+
+#[path = "collector/peer.rs"]
+mod peer;
+#[path = "collector/pushed.rs"]
+mod pushed;
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
-    thread,
-    time::Duration,
+    process::{Command, ExitCode},
 };
 
 use agent_tests::{
     lynceus::{Run, binary, run_with},
     need::{self, lacking, trial},
 };
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use self::peer::{Peer, collector};
 
 const SCRIPT: &str = "seq 3 | cat >/dev/null; for i in 1 2 3 4; do /bin/true; done; sh -c 'exit 7'; \
                       exec sh -c 'exec ls / >/dev/null'";
 
 fn main() -> ExitCode {
     type Body = fn() -> anyhow::Result<()>;
-    let tests: [(&str, Body); 5] = [
+    let tests: [(&str, Body); 7] = [
         ("what_arrives_by_grpc_is_what_was_written", by_grpc),
         ("what_arrives_by_http_is_what_was_written", by_http),
         ("compressed_requests_arrive", compressed),
         ("standard_variables_say_where_to", by_variables),
         ("a_call_of_grpc_is_seen", grpc_is_seen),
+        ("metrics_of_the_agent_arrive_by_grpc", pushed::by_grpc),
+        ("metrics_of_the_agent_arrive_by_http", pushed::by_http),
     ];
     let trials: Vec<Trial> = match collector() {
         Some(_) => tests.into_iter().map(|(name, body)| trial(name, &["bash"], body)).collect(),
         None => tests.into_iter().map(|(name, _)| lacking(name, "Collector")).collect(),
     };
     need::run(trials)
-}
-
-fn collector() -> Option<PathBuf> {
-    env::var_os("LYNCEUS_COLLECTOR").map(PathBuf::from).filter(|path| path.is_file())
 }
 
 fn by_grpc() -> anyhow::Result<()> {
@@ -189,62 +185,4 @@ fn without_defaults(value: Value) -> Value {
         Value::Array(list) => Value::Array(list.into_iter().map(without_defaults).collect()),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
-}
-
-/// A Collector on loopback.
-struct Peer {
-    child: Child,
-    grpc: String,
-    http: String,
-    file: PathBuf,
-}
-
-impl Peer {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
-        let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("collector/config.yaml");
-        let (grpc, http) = (free_address()?, free_address()?);
-        let file = folder.join("theirs.jsonl");
-        let child = Command::new(collector().context("no Collector")?)
-            .arg("--config")
-            .arg(configuration)
-            .env("OTLP_GRPC", &grpc)
-            .env("OTLP_HTTP", &http)
-            .env("OUT", &file)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("collector.log"))?)
-            .spawn()?;
-        let mut peer = Self { child, grpc, http, file };
-        for _ in 0..1000 {
-            let listens = |address: &str| TcpStream::connect(address).is_ok();
-            if listens(&peer.grpc) && listens(&peer.http) {
-                return Ok(peer);
-            }
-            if peer.child.try_wait()?.is_some() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        bail!("no Collector: {}", fs::read_to_string(folder.join("collector.log"))?)
-    }
-
-    /// Stops it, so that it writes what it holds; gives what it wrote.
-    fn stop(mut self) -> anyhow::Result<String> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
-        self.child.wait()?;
-        fs::read_to_string(&self.file).context("reading what the Collector wrote")
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
-        if let Ok(None) = self.child.try_wait() {
-            let _killed = self.child.kill();
-            let _waited = self.child.wait();
-        }
-    }
-}
-
-fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
