@@ -51,6 +51,8 @@ mod pair_clients;
 mod pairs;
 #[path = "kernel/peer.rs"]
 mod peer;
+#[path = "kernel/pins.rs"]
+mod pins;
 #[path = "kernel/programs.rs"]
 mod programs;
 #[path = "kernel/refusals.rs"]
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
     let families = [
         lifecycle::trials(),
         cgroups::trials(),
+        pins::trials(),
         programs::trials(),
         usage::trials(),
         context::trials(),

@@ -26,7 +26,7 @@ use crate::{
     admit::{Admitted, add, current_pid, identify, known},
     copies::{Birth, Copies},
     emit::{Traced, count, fixed, header, reserve, submit},
-    maps::{CGROUPS, RATES, TASKS},
+    maps::{CGROUPS, RATES, READER, TASKS},
     read::{KernelPtr, offsets, settings},
 };
 
@@ -163,7 +163,7 @@ pub(crate) fn join<C: Copies>(current: KernelPtr) {
     }
     let cgroup_id = self::current(current);
     let Some(policy) = policy_of(cgroup_id) else { return };
-    if !policy.admits() {
+    if !policy.admits() || !is_read() {
         return;
     }
     let pid = current_pid();
@@ -174,6 +174,14 @@ pub(crate) fn join<C: Copies>(current: KernelPtr) {
         count(Count::SEEN);
         count(Count::LOST_TASKS_FULL);
     }
+}
+
+/// Whether somebody reads the ring.
+#[inline(always)]
+fn is_read() -> bool {
+    let Some(until) = READER.get(0) else { return true };
+    // SAFETY: the helper takes nothing and reads a clock.
+    *until == 0 || unsafe { bpf_ktime_get_boot_ns() } < *until
 }
 
 /// What is limited in a second.

@@ -3,15 +3,16 @@
 //! Capacities are defaults; the loader may set others before it loads.
 
 use abi::{
-    cgroup::{Policy, Rate},
+    cgroup::{Named, Policy, Rate},
     http2::Open,
     loss::Count,
     socket::{Conn, MessageKey},
     task::Task,
 };
 use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 
 use crate::{kprobe::Receiving, message::Walk};
@@ -41,6 +42,22 @@ pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 10
 /// `cgroup_rmdir` evicts. Full: what is made is not traced until user space finds it.
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, Policy> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// Until when somebody reads the ring, `CLOCK_BOOTTIME`; 0 for always. One entry. User space puts it off
+/// every second where the programs outlive it; beyond it no process is admitted.
+#[map]
+pub(crate) static READER: Array<u64> = Array::with_max_entries(1, 0);
+
+/// What user space knows of the control groups, for whoever reads the ring after it. 4 096 entries, as they
+/// come: 280 bytes each. No program uses it.
+#[map]
+pub(crate) static NAMES: HashMap<u64, Named> =
+    HashMap::with_max_entries(4 * 1024, BPF_F_NO_PREALLOC);
+
+/// The spans of pods and containers that user space told, by their ids, likewise. 16 384 entries,
+/// preallocated: about 1 MiB; the least used goes.
+#[map]
+pub(crate) static TOLD: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16 * 1024, 0);
 
 /// How much processes of a control group were told of in this second, where that is limited. 4 096
 /// entries, preallocated: about 300 KiB. The exec and the exit probe insert; full, the kernel evicts what

@@ -314,6 +314,7 @@ fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
     // Once it is evicted another process may get the entry.
     let (process, owner, parent) = (task.process(), task.owner(), task.parent());
     let (execs, used, beyond) = (task.execs(), task.usage(), task.beyond());
+    let cgroup_id = task.cgroup_id();
     let is_told = !task.is(flag::DROPPED)
         && (owner.pid == process.pid || cgroup::allows(&task, Limited::Fork));
     if !task.evict() || !is_told {
@@ -331,6 +332,7 @@ fn exited<C: Copies>(_ctx: &impl EbpfContext, current: KernelPtr) -> i32 {
         oom_victim: u32::from(signal.u64(at.signal_oom_mm) != 0),
         peak_rss_pages: signal.u64(at.signal_maxrss),
         execs,
+        cgroup_id,
         usage: used,
         beyond,
         comm: comm(),

@@ -122,6 +122,7 @@ fn exit<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         oom_victim: fixed.oom_victim,
         peak_rss_pages: fixed.peak_rss_pages,
         execs: fixed.execs,
+        cgroup_id: fixed.cgroup_id,
         usage: fixed.usage,
         beyond: fixed.beyond,
         comm: Comm(fixed.comm),

@@ -101,6 +101,7 @@ pub struct Exit {
     pub oom_victim: u32,
     pub peak_rss_pages: u64,
     pub execs: u64,
+    pub cgroup_id: u64,
     pub usage: Usage,
     /// Its requests that have no span.
     pub beyond: Beyond,

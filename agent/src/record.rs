@@ -74,7 +74,7 @@ pub(crate) mod tests {
         exec_in(cgroup_id, pid, 0, &[program], &[], u64::from(pid) * 1000 + 500)
     }
 
-    fn exec_in(
+    pub(crate) fn exec_in(
         cgroup_id: u64,
         pid: u32,
         parent: u32,
@@ -140,6 +140,15 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn exit_of(pid: u32, owner: u32, parent: u32, wait_status: u32) -> Vec<u8> {
+        exit_from(0, pid, owner, parent, wait_status)
+    }
+
+    /// Of a process in the control group that nobody who is traced started.
+    pub(crate) fn exit_in(cgroup_id: u64, pid: u32, wait_status: u32) -> Vec<u8> {
+        exit_from(cgroup_id, pid, pid, 0, wait_status)
+    }
+
+    fn exit_from(cgroup_id: u64, pid: u32, owner: u32, parent: u32, wait_status: u32) -> Vec<u8> {
         let fixed = Exit {
             header: header(Kind::EXIT, size_of::<Exit>(), u64::from(pid) * 1000 + 900),
             process: task(pid),
@@ -149,6 +158,7 @@ pub(crate) mod tests {
             oom_victim: 0,
             peak_rss_pages: 10,
             execs: u64::from(pid == owner),
+            cgroup_id,
             usage: Usage { runtime_ns: 1000, ..Usage::default() },
             beyond: Beyond::default(),
             comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",

@@ -86,6 +86,19 @@ pub struct Gone {
     pub cgroup_id: u64,
 }
 
+/// Value of the map `NAMES`; the key is the control group's id.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Named {
+    /// Of the one that it was made in.
+    pub parent_id: u64,
+    /// When it was found, `CLOCK_BOOTTIME`.
+    pub found_ns: u64,
+    /// The name, NUL-padded.
+    pub name: [u8; NAME_BYTES],
+}
+
+const _: () = assert!(size_of::<Named>() == 16 + NAME_BYTES);
 const _: () = assert!(size_of::<Rate>() == 24);
 const _: () = assert!(size_of::<Made>() == 40);
 const _: () = assert!(size_of::<Gone>() == 24);

@@ -116,6 +116,8 @@ pub struct Exit {
     pub peak_rss_pages: u64,
     /// Execs whose record reached the ring.
     pub execs: u64,
+    /// The control group of its last exec; 0 where nothing is traced by control group.
+    pub cgroup_id: u64,
     /// What all its threads used.
     pub usage: Usage,
     /// Its requests that have no span.
@@ -126,4 +128,4 @@ pub struct Exit {
 
 const _: () = assert!(size_of::<Exec>() == 120);
 const _: () = assert!(size_of::<Chunk>() == 48);
-const _: () = assert!(size_of::<Exit>() == 264);
+const _: () = assert!(size_of::<Exit>() == 272);

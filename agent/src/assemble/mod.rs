@@ -51,7 +51,11 @@ impl Assembler {
 
     pub fn exec(&mut self, exec: &Exec<'_>, environ: Environ, placement: Placement) -> Refused {
         if let Some(open) = self.open.get_mut(&exec.process) {
-            open.exec_again(exec, environ, placement);
+            if open.was_taken_from(exec) {
+                open.told_after_all(exec, environ, placement);
+            } else {
+                open.exec_again(exec, environ, placement);
+            }
         } else if self.open.len() < MAX_OPEN {
             self.open.insert(exec.process, Open::new(exec, environ, placement));
         } else {
@@ -59,6 +63,10 @@ impl Assembler {
         }
         self.held += u64::from(exec.records);
         Refused(0)
+    }
+
+    pub fn knows(&self, process: TaskId) -> bool {
+        self.open.contains_key(&process)
     }
 
     /// The span that ended; `None` for a fork that never executed anything and belongs to an owner

@@ -29,6 +29,8 @@ pub(super) struct Open {
     forks_cpu_ns: u64,
     beyond: Beyond,
     records: u32,
+    /// The exec that /proc told of.
+    taken_up: Option<u32>,
 }
 
 /// What a process executes.
@@ -59,6 +61,7 @@ impl Open {
             forks_cpu_ns: 0,
             beyond: Beyond::default(),
             records: exec.records,
+            taken_up: exec.taken_up.then_some(exec.exec_id),
         }
     }
 
@@ -77,6 +80,25 @@ impl Open {
 
     pub(super) fn records(&self) -> u32 {
         self.records
+    }
+
+    /// Whether this is the record of what /proc told of, or of what was before it.
+    pub(super) fn was_taken_from(&self, exec: &Exec<'_>) -> bool {
+        self.taken_up.is_some_and(|taken_up| exec.exec_id <= taken_up)
+    }
+
+    /// What /proc told is replaced by the record.
+    pub(super) fn told_after_all(
+        &mut self,
+        exec: &Exec<'_>,
+        environ: Environ,
+        placement: Placement,
+    ) {
+        self.start = exec.time;
+        self.program = Program::new(exec, environ);
+        self.placement = placement;
+        self.records = self.records.saturating_add(exec.records);
+        self.taken_up = None;
     }
 
     /// The span is named by the last program; all of them, the first too, become events.

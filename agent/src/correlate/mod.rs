@@ -136,6 +136,8 @@ pub struct Correlator {
     containers_only: bool,
     /// Oldest first; all of them are in `known`.
     ended: VecDeque<TaskId>,
+    /// What happened before, another agent may have been told of.
+    since: BootNanos,
 }
 
 impl Correlator {
@@ -148,6 +150,7 @@ impl Correlator {
             inner: HashMap::new(),
             containers_only: false,
             ended: VecDeque::new(),
+            since: BootNanos::default(),
         }
     }
 
@@ -177,7 +180,7 @@ impl Correlator {
         };
         let placement = match context::chosen(own.as_ref(), inherited, span_id) {
             Some(context) => Placement { scope, ..Placement::below_context(context, span_id) },
-            None => self.started(exec.parent, scope, span_id),
+            None => self.started(exec, scope, span_id),
         };
         if self.known.len() < MAX_KNOWN || self.known.contains_key(&exec.process) {
             let known = Known {
@@ -196,10 +199,10 @@ impl Correlator {
     /// Where the span of a process stands that ended, whether it ever executed anything or not.
     pub fn exit(&mut self, exit: &Exit) -> Placement {
         if exit.owner != exit.process {
-            return self.below(exit.owner, process_span_id(&self.boot_id, exit.process));
+            return self.without_exec(exit, exit.owner);
         }
         let Some(known) = self.known.get(&exit.process) else {
-            return self.below(exit.parent, process_span_id(&self.boot_id, exit.process));
+            return self.without_exec(exit, exit.parent);
         };
         let placement = known.placement.clone();
         self.ended.push_back(exit.process);

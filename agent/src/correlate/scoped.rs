@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, mem, sync::Arc};
 
-use super::{Correlator, Entered, Known, Placement};
+use super::{Correlator, Entered, Known, Placement, process_span_id};
 use crate::{
-    event::{BootNanos, Connection, Role, TaskId},
+    event::{BootNanos, Connection, Exec, Exit, Role, TaskId},
     id::SpanId,
     kube::scope::{Place, Scope},
     loss::Loss,
@@ -25,16 +25,45 @@ impl Correlator {
     /// Where the span of a process stands that was started by another, or by nobody who is known.
     pub(super) fn started(
         &self,
-        parent: TaskId,
+        exec: &Exec<'_>,
         scope: Option<Arc<Scope>>,
         span_id: SpanId,
     ) -> Placement {
+        let parent = exec.parent;
         let Some(scope) = scope else { return self.below(parent, span_id) };
         match self.known.get(&parent) {
             // It will not end before the service does: nobody could wait for its span.
             Some(known) if known.is_resident => Placement::top_of(&scope, span_id),
             Some(_) => Placement { scope: Some(scope), ..self.below(parent, span_id) },
+            None if exec.time < self.since => self.below_unknown(parent, &scope, span_id),
             None => Placement::top_of(&scope, span_id),
+        }
+    }
+
+    /// Below a process whose exec another agent was told of. Whoever is told of its end tells it.
+    fn below_unknown(&self, above: TaskId, scope: &Arc<Scope>, span_id: SpanId) -> Placement {
+        let top = Placement::top_of(scope, span_id);
+        match scope.place {
+            Place::Work { .. } if above != TaskId::ROOT => {
+                Placement { parent: Some(process_span_id(&self.boot_id, above)), ..top }
+            }
+            Place::Work { .. } | Place::Service => top,
+        }
+    }
+
+    /// Another agent was told of what happened before.
+    pub fn goes_on(&mut self, since: BootNanos) {
+        self.since = since;
+    }
+
+    /// Where the span of a process stands of which only its end is known, below `above`.
+    pub(super) fn without_exec(&self, exit: &Exit, above: TaskId) -> Placement {
+        let span_id = process_span_id(&self.boot_id, exit.process);
+        let cgroup_id = self.inner.get(&exit.cgroup_id).copied().unwrap_or(exit.cgroup_id);
+        let scope = self.scope_at(cgroup_id).filter(|_| !self.known.contains_key(&above));
+        match scope {
+            Some(scope) => self.below_unknown(above, &scope, span_id),
+            None => self.below(above, span_id),
         }
     }
 

@@ -5,7 +5,7 @@ use aya::{
     programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint},
 };
 
-use super::load::LoadError;
+use super::{load::LoadError, pin::Links};
 
 /// Detaches a program, attached or not.
 pub(super) fn unload(program: &mut Program) -> Result<(), LoadError> {
@@ -41,48 +41,66 @@ pub(super) enum Attached {
     Kprobe,
 }
 
-/// Loads and attaches one program. The kernel's type information is read when it is first needed.
-pub(super) fn attach(
-    ebpf: &mut Ebpf,
-    program: &str,
-    attached: Attached,
-    target: &str,
-    btf: &mut Option<Btf>,
-) -> Result<(), ProgramError> {
-    let program = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?;
-    if attached == Attached::Kprobe {
-        let program: &mut KProbe = program.try_into()?;
-        if program.fd().is_err() {
-            program.load()?;
-        }
-        return program.attach(target, 0).map(drop);
-    }
-    let btf = match btf {
-        Some(btf) => btf,
-        None => btf.insert(Btf::from_sys_fs()?),
-    };
-    if attached == Attached::Function {
-        let program: &mut FExit = program.try_into()?;
-        program.load(target, btf)?;
-        return program.attach().map(drop);
-    }
-    if attached == Attached::FunctionEntry {
-        let program: &mut FEntry = program.try_into()?;
-        program.load(target, btf)?;
-        return program.attach().map(drop);
-    }
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(target, btf)?;
-    program.attach().map(drop)
+/// What attaching works on.
+pub(super) struct Tools<'a> {
+    pub(super) ebpf: &'a mut Ebpf,
+    /// The kernel's type information: read when it is first needed.
+    pub(super) btf: &'a mut Option<Btf>,
+    /// Where links are to outlive their programs.
+    pub(super) links: Option<&'a mut Links>,
 }
 
-pub(super) fn attach_raw(
-    ebpf: &mut Ebpf,
-    program: &str,
-    tracepoint: &str,
-) -> Result<(), ProgramError> {
-    let program: &mut RawTracePoint =
-        ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load()?;
-    program.attach(tracepoint).map(drop)
+impl Tools<'_> {
+    /// Loads and attaches one program.
+    pub(super) fn attach(
+        &mut self,
+        name: &str,
+        attached: Attached,
+        target: &str,
+    ) -> Result<(), ProgramError> {
+        let program = self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+        if attached == Attached::Kprobe {
+            let program: &mut KProbe = program.try_into()?;
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            let id = program.attach(target, 0)?;
+            if let Some(links) = &mut self.links {
+                links.take(name, target, program.take_link(id)?);
+            }
+            return Ok(());
+        }
+        let btf = match self.btf {
+            Some(btf) => btf,
+            None => self.btf.insert(Btf::from_sys_fs()?),
+        };
+        // Each kind has types of its own for the same three steps.
+        macro_rules! attach {
+            ($kind:ty) => {{
+                let program: &mut $kind = program.try_into()?;
+                program.load(target, btf)?;
+                let id = program.attach()?;
+                if let Some(links) = &mut self.links {
+                    links.take(name, target, program.take_link(id)?);
+                }
+            }};
+        }
+        match attached {
+            Attached::Function => attach!(FExit),
+            Attached::FunctionEntry => attach!(FEntry),
+            Attached::Tracepoint | Attached::Kprobe => attach!(BtfTracePoint),
+        }
+        Ok(())
+    }
+
+    pub(super) fn attach_raw(&mut self, name: &str, tracepoint: &str) -> Result<(), ProgramError> {
+        let program: &mut RawTracePoint =
+            self.ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        program.load()?;
+        let id = program.attach(tracepoint)?;
+        if let Some(links) = &mut self.links {
+            links.take(name, tracepoint, program.take_link(id)?);
+        }
+        Ok(())
+    }
 }

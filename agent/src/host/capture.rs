@@ -2,7 +2,7 @@
 //! attached.
 
 use super::{
-    attach::{Attached, attach, unload},
+    attach::{Attached, unload},
     load::{LoadError, Probes},
 };
 
@@ -160,8 +160,7 @@ impl Probes {
                 continue;
             }
             let name = self.name_of(program, attached, target);
-            let (ebpf, btf) = self.parts();
-            let result = attach(ebpf, &name, attached, target, btf);
+            let result = self.tools().attach(&name, attached, target);
             self.requests.push(name);
             if let Err(source) = result {
                 self.detach_from(before)?;
@@ -185,7 +184,7 @@ impl Probes {
     fn detach_from(&mut self, first: usize) -> Result<(), LoadError> {
         for name in self.requests.split_off(first) {
             if !self.requests.contains(&name)
-                && let Some(program) = self.ebpf_mut().program_mut(&name)
+                && let Some(program) = self.let_go(&name)
             {
                 unload(program)?;
             }

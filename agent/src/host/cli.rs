@@ -117,6 +117,16 @@ pub struct AgentOptions {
     /// The host's control groups; the default is /host/sys/fs/cgroup, else /sys/fs/cgroup
     #[arg(long, value_name = "DIR", help_heading = "Tuning")]
     pub cgroup_root: Option<PathBuf>,
+    /// Leave what is attached, and the records of it, in this folder of a BPF file system, as
+    /// /sys/fs/bpf/lynceus, so that the next agent goes on where this one ended. One with other options, or
+    /// of another version, takes it away and begins anew. Where it is not possible, the agent says why
+    #[arg(long, value_name = "DIR", help_heading = "Restart")]
+    pub pin: Option<PathBuf>,
+    /// Whose agent it is, in the namespace POD_NAMESPACE: where this DaemonSet is gone when the agent ends,
+    /// nothing stays attached
+    #[arg(long, value_name = "NAME", help_heading = "Restart", requires = "pin")]
+    pub daemon_set: Option<String>,
+
     /// Size of the ring that the kernel writes to, a power of two of at least 4096 bytes
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, help_heading = "Tuning",
           value_parser = ring_bytes)]

@@ -1,18 +1,28 @@
 //! The embedded object -> maps and attached programs, one program at a time.
 
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd},
+    path::PathBuf,
+};
+
 use abi::settings::Offset;
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{MapData, RingBuf},
-    programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _},
+    programs::{Program, RawTracePoint, RawTracePointRunOptions, TestRun as _},
 };
 use zerocopy::IntoBytes as _;
 
-pub use super::policy::ByCgroup;
 use super::{
-    attach::{Attached, attach, attach_raw, unload},
+    attach::{Attached, Tools, unload},
     kcall, memory,
-    offset::{self, OffsetError, Sockets},
+    offset::{self, Sockets},
+    pin::{self, Links, Pins},
+};
+pub use super::{
+    fault::{LoadError, verifier_log},
+    policy::ByCgroup,
 };
 
 static PLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus.bpf.o"));
@@ -24,44 +34,6 @@ pub const PROCESS_FAMILY: [(&str, &str); 3] = [
     ("exec", "sched_process_exec"),
     ("exit", "sched_process_exit"),
 ];
-
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    #[error("this build has no kernel object: run `cargo xtask ebpf` and build again")]
-    NoObject,
-    #[error(transparent)]
-    Offset(#[from] OffsetError),
-    #[error("creating the maps (CAP_BPF, and below Linux 5.11 CAP_SYS_RESOURCE, are needed)")]
-    Object(#[source] aya::EbpfError),
-    #[error("attaching {program} to {target} of the kernel")]
-    Attach {
-        program: &'static str,
-        target: &'static str,
-        #[source]
-        source: ProgramError,
-    },
-    #[error("running the program take_up over all tasks")]
-    TakeUp(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the kernel object has no {0}")]
-    Absent(&'static str),
-    #[error("using the map {name}")]
-    Map {
-        name: &'static str,
-        #[source]
-        source: aya::maps::MapError,
-    },
-    #[error("running the program adopt in this process")]
-    Adopt(#[source] ProgramError),
-    #[error(
-        "not attached: before Linux 5.17 the verifier takes a second or more for them \
-         (--capture fentry attaches them all the same)"
-    )]
-    Slow,
-    #[error("detaching the probes")]
-    Detach(#[source] ProgramError),
-    #[error("the kernel side refused this process as the root of a trace")]
-    NotAdopted,
-}
 
 /// In the kernel.
 const POINTER_BYTES: u32 = 8;
@@ -107,7 +79,7 @@ pub enum ProbeLog {
     On,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// A power of two of pages.
     pub ring_bytes: u32,
@@ -118,6 +90,8 @@ pub struct Options {
     /// Trace processes by their control groups.
     pub cgroups: Option<ByCgroup>,
     pub log: ProbeLog,
+    /// A folder of a BPF file system: what is attached stays there when this process ends.
+    pub pins: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -128,6 +102,7 @@ impl Default for Options {
             requests_per_second: 0,
             cgroups: None,
             log: ProbeLog::default(),
+            pins: None,
         }
     }
 }
@@ -149,6 +124,11 @@ pub struct Probes {
     pub(super) unix: Option<LoadError>,
     /// What programs missed that were detached since.
     pub(super) missed_before: u64,
+    pins: Option<Pins>,
+    /// Of what was attached, where there are pins.
+    links: Option<Links>,
+    /// The programs that another process attached, which read the ring before.
+    adopted: BTreeMap<String, OwnedFd>,
 }
 
 impl Probes {
@@ -178,16 +158,25 @@ impl Probes {
             settings.subsystem_offset = Offset(by.subsystem.saturating_mul(POINTER_BYTES));
             settings.execs_per_second = by.execs_per_second;
         }
-        let ebpf = EbpfLoader::new()
+        let sizes = [options.ring_bytes, options.max_tasks].map(u32::to_le_bytes).concat();
+        let key = [object.as_bytes(), settings.as_bytes(), &sizes];
+        let open = |root: &PathBuf| Pins::open(root, &key);
+        let pins = options.pins.as_ref().map(open).transpose()?;
+        let mut loader = EbpfLoader::new();
+        loader
             .btf(None)
             .override_global("SETTINGS", settings.as_bytes(), true)
             .map_max_entries("RING", options.ring_bytes)
             .map_max_entries("TASKS", options.max_tasks)
             .map_max_entries("THREADS", options.max_tasks.saturating_mul(2))
-            .map_max_entries("SCRATCH", copies_len + 2)
-            .load(object.as_bytes())
-            .map_err(LoadError::Object)?;
+            .map_max_entries("SCRATCH", copies_len + 2);
+        for (name, pins) in pin::MAPS.into_iter().zip(pins.iter().cycle()) {
+            loader.map_pin_path(name, pins.map(name));
+        }
+        let ebpf = loader.load(object.as_bytes()).map_err(LoadError::Object)?;
         Ok(Self {
+            links: pins.as_ref().map(|_| Links::default()),
+            pins,
             ebpf,
             btf: None,
             copies,
@@ -196,7 +185,48 @@ impl Probes {
             requests: Vec::new(),
             unix: None,
             missed_before: 0,
+            adopted: BTreeMap::new(),
         })
+    }
+
+    /// Takes over what an earlier process left attached. `false` where there is nothing.
+    pub fn adopt(&mut self) -> Result<bool, LoadError> {
+        let Some(pins) = self.pins.as_ref().filter(|pins| pins.is_whole()) else {
+            return Ok(false);
+        };
+        self.adopted = pins.programs()?;
+        let of_processes = PROCESS_FAMILY.map(|(program, _)| program);
+        let is_other = |name: &&String| {
+            let program = name.split('_').next().unwrap_or_default();
+            !of_processes.contains(&program) && program != "cgroup"
+        };
+        self.requests = self.adopted.keys().filter(is_other).cloned().collect();
+        // Where in their messages they were nobody knows any more: they are met half-way.
+        self.forget_connections()?;
+        self.load_iterator()?;
+        Ok(true)
+    }
+
+    pub fn is_adopted(&self) -> bool {
+        !self.adopted.is_empty()
+    }
+
+    /// Of a program that is loaded.
+    pub(super) fn program_fd(&self, name: &str) -> Option<RawFd> {
+        let own = || Some(self.ebpf.program(name)?.fd().ok()?.as_fd().as_raw_fd());
+        self.adopted.get(name).map(AsRawFd::as_raw_fd).or_else(own)
+    }
+
+    pub fn is_pinned(&self) -> bool {
+        self.pins.is_some()
+    }
+
+    /// From here on what is attached stays when this process ends, unless it is detached.
+    pub fn keep(&mut self) -> Result<(), LoadError> {
+        if let (Some(pins), Some(links)) = (&self.pins, self.links.take()) {
+            pins.keep(links, &mut self.ebpf)?;
+        }
+        Ok(())
     }
 
     /// Attaches fork, exec and exit: all or an error that names the first that did not.
@@ -219,12 +249,13 @@ impl Probes {
     pub fn attach_one(&mut self, program: &'static str, form: Form) -> Result<(), LoadError> {
         let known = PROCESS_FAMILY.iter().find(|(name, _)| *name == program);
         let (_, target) = *known.ok_or(LoadError::Absent(program))?;
-        let (ebpf, btf) = (&mut self.ebpf, &mut self.btf);
+        let copies = self.copies;
+        let mut tools = self.tools();
         let attached = match form {
-            Form::Btf => self.copies.iter().try_for_each(|copy| {
-                attach(ebpf, &format!("{program}{copy}"), Attached::Tracepoint, target, btf)
+            Form::Btf => copies.iter().try_for_each(|copy| {
+                tools.attach(&format!("{program}{copy}"), Attached::Tracepoint, target)
             }),
-            Form::Raw => attach_raw(ebpf, &format!("{program}_raw"), target),
+            Form::Raw => tools.attach_raw(&format!("{program}_raw"), target),
         };
         attached.map_err(|source| LoadError::Attach { program, target, source })
     }
@@ -271,6 +302,10 @@ impl Probes {
     pub fn detach(&mut self) -> Result<u64, LoadError> {
         let missed = self.missed();
         self.missed_before = missed;
+        self.links = self.links.as_ref().map(|_| Links::default());
+        if let Some(pins) = &self.pins {
+            pins.remove()?;
+        }
         for (_, program) in self.ebpf.programs_mut() {
             unload(program)?;
         }
@@ -286,8 +321,16 @@ impl Probes {
         self.copies.first().copied().unwrap_or_default()
     }
 
-    pub(super) fn parts(&mut self) -> (&mut Ebpf, &mut Option<Btf>) {
-        (&mut self.ebpf, &mut self.btf)
+    pub(super) fn tools(&mut self) -> Tools<'_> {
+        Tools { ebpf: &mut self.ebpf, btf: &mut self.btf, links: self.links.as_mut() }
+    }
+
+    /// A program that is to be unloaded.
+    pub(super) fn let_go(&mut self, name: &str) -> Option<&mut Program> {
+        if let Some(links) = &mut self.links {
+            links.drop_of(name);
+        }
+        self.ebpf.program_mut(name)
     }
 
     /// For `--probe-log`.
@@ -304,13 +347,4 @@ fn tracepoints_are_preemptible() -> bool {
     let major =
         release.as_deref().and_then(|release| release.split('.').next()?.parse::<u32>().ok());
     major.is_some_and(|major| major >= 7)
-}
-
-/// What the verifier printed, where the cause is a refused program.
-pub fn verifier_log(error: &LoadError) -> Option<String> {
-    let LoadError::Attach { source: ProgramError::LoadError { verifier_log, .. }, .. } = error
-    else {
-        return None;
-    };
-    Some(verifier_log.to_string()).filter(|log| !log.is_empty())
 }

@@ -14,7 +14,7 @@ use aya::{
 use zerocopy::FromBytes as _;
 
 use super::{
-    attach::{Attached, attach, attach_raw},
+    attach::{Attached, Tools},
     load::{LoadError, Probes},
 };
 use crate::{event::Beyond, kube::story::Limited};
@@ -43,12 +43,18 @@ impl Probes {
     /// From here on what is made in a known control group is known, and told.
     pub fn attach_cgroups(&mut self) -> Result<(), LoadError> {
         for (program, target) in FAMILY {
-            let (ebpf, btf) = self.parts();
-            let attached = attach(ebpf, program, Attached::Tracepoint, target, btf)
-                .or_else(|_refused| attach_raw(ebpf, &format!("{program}_raw"), target));
+            let mut tools = self.tools();
+            let attached = tools.attach(program, Attached::Tracepoint, target);
+            let attached =
+                attached.or_else(|_refused| tools.attach_raw(&format!("{program}_raw"), target));
             attached.map_err(|source| LoadError::Attach { program, target, source })?;
         }
-        let (ebpf, btf) = self.parts();
+        self.load_iterator()
+    }
+
+    /// What [`Probes::take_up`] runs.
+    pub fn load_iterator(&mut self) -> Result<(), LoadError> {
+        let Tools { ebpf, btf, .. } = self.tools();
         let program = iterator(ebpf.program_mut("take_up").ok_or(LoadError::Absent("take_up"))?)?;
         let btf = match btf {
             Some(btf) => btf,
@@ -117,8 +123,11 @@ impl Probes {
     }
 
     fn taken_up(&self) -> Result<Vec<Task>, LoadError> {
-        let is_taken =
-            |task: &Task| task.flags & (flag::TAKEN_UP | flag::DROPPED) == flag::TAKEN_UP;
+        // Of those that another process was told of this one knows nothing yet.
+        let is_taken = |task: &Task| {
+            let is_known = self.is_adopted() && task.owner == task.process;
+            task.flags & flag::DROPPED == 0 && (is_known || task.flags & flag::TAKEN_UP != 0)
+        };
         let mut tasks = self.tasks()?;
         tasks.retain(is_taken);
         tasks.sort_by_key(|task| task.process.start_ns);

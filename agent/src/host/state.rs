@@ -1,7 +1,5 @@
 //! What the kernel side knows: which tasks are traced, and what it counted.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
-
 use abi::{loss::Count, task::Task};
 use aya::maps::{HashMap, MapData, PerCpuArray};
 use zerocopy::FromBytes as _;
@@ -97,8 +95,8 @@ impl Probes {
 
     /// The programs that are loaded.
     pub(super) fn programs(&self) -> Vec<Program> {
-        let read = |(name, program): (&str, &aya::programs::Program)| {
-            let info = fdinfo(program.fd().ok()?.as_fd().as_raw_fd())?;
+        let read = |(name, _): (&str, _)| {
+            let info = fdinfo(self.program_fd(name)?)?;
             let (run_ns, runs) = (info.number("run_time_ns"), info.number("run_cnt"));
             Some(Program { name: name.to_owned(), run_ns, runs })
         };
@@ -119,8 +117,7 @@ impl Probes {
     /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
     pub(super) fn missed(&self) -> u64 {
         let of_copy = |name: String| -> Option<u64> {
-            let fd = self.ebpf.program(&name)?.fd().ok()?.as_fd().as_raw_fd();
-            Some(fdinfo(fd)?.number("recursion_misses"))
+            Some(fdinfo(self.program_fd(&name)?)?.number("recursion_misses"))
         };
         let least = |(program, _): &(&str, &str)| {
             let copies = self.copies.iter().map(|copy| format!("{program}{copy}"));

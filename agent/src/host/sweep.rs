@@ -25,13 +25,10 @@ impl Probes {
     /// told.
     pub fn sweep(&mut self, now: BootNanos) -> Result<HashSet<ConnectionId>, LoadError> {
         let living: HashSet<TaskId> = self.tasks()?.into_iter().map(|task| task.process).collect();
-        let failed = |source| LoadError::Map { name: "CONNECTIONS", source };
-        let map = self.ebpf.map_mut("CONNECTIONS").ok_or(LoadError::Absent("CONNECTIONS"))?;
-        let mut map: HashMap<&mut MapData, u64, [u8; size_of::<Conn>()]> =
-            HashMap::try_from(map).map_err(failed)?;
+        let mut map = self.connections()?;
         let mut left = Vec::new();
         for entry in map.iter() {
-            let (sock, bytes) = entry.map_err(failed)?;
+            let (sock, bytes) = entry.map_err(of_connections)?;
             let Ok(conn) = Conn::read_from_bytes(&bytes) else { continue };
             if is_left(&conn, &living, now) {
                 left.push((sock, conn));
@@ -45,11 +42,35 @@ impl Probes {
                 }
                 // It went by itself.
                 Ok(()) | Err(MapError::KeyNotFound) => {}
-                Err(source) => return Err(failed(source)),
+                Err(source) => return Err(of_connections(source)),
             }
         }
         Ok(told)
     }
+
+    /// Forgets all that are open.
+    pub(super) fn forget_connections(&mut self) -> Result<(), LoadError> {
+        let mut map = self.connections()?;
+        let open: Vec<u64> = map.keys().flatten().collect();
+        for sock in open {
+            match map.remove(&sock) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(source) => return Err(of_connections(source)),
+            }
+        }
+        Ok(())
+    }
+
+    fn connections(&mut self) -> Result<Connections<'_>, LoadError> {
+        let map = self.ebpf.map_mut("CONNECTIONS").ok_or(LoadError::Absent("CONNECTIONS"))?;
+        HashMap::try_from(map).map_err(of_connections)
+    }
+}
+
+type Connections<'a> = HashMap<&'a mut MapData, u64, [u8; size_of::<Conn>()]>;
+
+fn of_connections(source: MapError) -> LoadError {
+    LoadError::Map { name: "CONNECTIONS", source }
 }
 
 fn is_left(conn: &Conn, living: &HashSet<TaskId>, now: BootNanos) -> bool {

@@ -45,6 +45,16 @@ impl Pipeline {
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
     }
 
+    /// Another agent was told of what happened before.
+    pub fn goes_on(&mut self, since: BootNanos) {
+        self.correlator.goes_on(since);
+    }
+
+    /// Whether the process runs and has a span.
+    pub fn knows(&self, process: TaskId) -> bool {
+        self.assembler.knows(process)
+    }
+
     /// What runs in a control group is of this container.
     pub fn scope(&mut self, scope: Arc<Scope>) {
         self.correlator.scope(scope);

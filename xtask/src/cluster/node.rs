@@ -37,6 +37,7 @@ mount --no-mtab --make-rshared /
 for place in PLACES; do
   mount --no-mtab --bind "$RUN/over$place" "$place"
 done
+mount --no-mtab --types bpf bpf /sys/fs/bpf
 ip link set lo up
 ip link add node0 type veth peer name node0-peer
 ip link set node0-peer up

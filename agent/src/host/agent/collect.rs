@@ -17,6 +17,7 @@ use abi::{cgroup::Policy, task::TaskId};
 use super::{
     answer::{Answers, Made},
     question::Question,
+    successor::Successor,
     taken::Taken,
     watch::Change,
 };
@@ -61,6 +62,7 @@ pub(super) struct Collector {
     pub(super) answers: Answers,
     pub(super) ring_peak: Peak,
     pub(super) progress: Arc<Progress>,
+    successor: Successor,
     repair: Every,
     /// The records that had been lost when control groups were gone through.
     walked: u64,
@@ -107,6 +109,7 @@ impl Collector {
         node: Node,
         hierarchy: Hierarchy,
         progress: Arc<Progress>,
+        successor: Successor,
     ) -> Self {
         Self {
             probes,
@@ -120,6 +123,7 @@ impl Collector {
             answers: Answers::default(),
             ring_peak: Peak::default(),
             progress,
+            successor,
             repair: Every::seconds(REPAIR),
             walked: 0,
         }
@@ -147,7 +151,13 @@ impl Collector {
     ) -> Result<Collected, LoadError> {
         let mut ring = Ring::new(self.probes.take_ring()?);
         self.wait_for_lists(ends, changes, questions);
+        self.probes.is_read(clocks::boot())?;
+        if self.probes.is_adopted() {
+            self.recall()?;
+        }
         self.find_cgroups()?;
+        self.drain(&mut ring);
+        self.node.begin(&mut self.batches.spans);
         let (mut tick, mut clock) = (Every::seconds(1), Every::seconds(CLOCK));
         let mut sweep = Every::seconds(SWEEP);
         say::line("tracing");
@@ -162,6 +172,7 @@ impl Collector {
             if tick.is_due(now) {
                 self.node.tick(now, &mut self.batches.spans);
                 self.repair(now)?;
+                self.probes.is_read(now)?;
             }
             if clock.is_due(now) {
                 self.node.set_clock(clocks::both());
@@ -232,6 +243,15 @@ impl Collector {
         }
     }
 
+    /// What an agent before this one knew: records may tell of what is gone by now.
+    fn recall(&mut self) -> Result<(), LoadError> {
+        self.node.pipeline_mut().goes_on(clocks::boot());
+        for kept in self.probes.named()? {
+            self.node.found(&kept.made(), &mut self.batches.spans);
+        }
+        self.act()
+    }
+
     /// What is there already. Each is known to the kernel side before what is in it is looked for, and it
     /// is gone through twice: what is made in between is found by one or the other.
     fn find_cgroups(&mut self) -> Result<(), LoadError> {
@@ -293,6 +313,13 @@ impl Collector {
                     self.probes.change_policy(cgroup_id, policy)?;
                 }
                 Action::TakeUp => self.takes_up = true,
+                Action::Name(cgroup_id, parent_id, time, name) => {
+                    let policy = Policy::UNDECIDED;
+                    let made = CgroupMade { cgroup_id, parent_id, time, policy, name: &name };
+                    self.probes.name(&made)?;
+                }
+                Action::ForgetName(cgroup_id) => self.probes.forget_name(cgroup_id)?,
+                Action::Told(span_id) => self.probes.told(span_id)?,
                 Action::Disown(cgroup_id) => {
                     disowned.insert(cgroup_id);
                 }
@@ -334,11 +361,16 @@ impl Collector {
     }
 
     fn finish(&mut self, mut ring: Ring) -> Result<Collected, LoadError> {
-        self.probes.detach()?;
+        if self.probes.is_pinned() && self.successor.is_expected() {
+            say::line("what is attached stays for the next agent");
+        } else {
+            self.probes.detach()?;
+        }
         ring.wait(TICK / 10);
-        // No record comes any more: the ring holds what it can at most.
+        // What comes after is the next one's.
         self.drain(&mut ring);
         self.node.tick(clocks::boot(), &mut self.batches.spans);
+        self.apply()?;
         // What still runs is taken up by the next agent.
         self.node.finish();
         self.batches.send(1, &mut self.made);

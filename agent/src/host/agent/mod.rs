@@ -6,9 +6,11 @@
 
 mod admin;
 mod answer;
+mod attached;
 mod collect;
 mod push;
 mod question;
+mod successor;
 mod taken;
 mod watch;
 
@@ -30,19 +32,20 @@ use signal_hook::{
 };
 
 use self::{
+    attached::attached,
     collect::Collector,
     push::{Pusher, Pushing},
+    successor::Successor,
 };
 use super::{
-    capture::Capture,
-    cgroups::{self, Hierarchy},
+    cgroups,
     cli::{AgentOptions, Whether},
     clocks,
     config::{self, Environment},
     deliver::{Account, Deliverer},
     endpoint,
     export::Exporter,
-    load::{Attach, ByCgroup, LoadError, Options, ProbeLog, Probes},
+    load::LoadError,
     machine,
     outfile::OutFile,
     progress::Progress,
@@ -51,6 +54,7 @@ use super::{
 use crate::{
     correlate::{Root, run_trace_id},
     environ::AllowList,
+    id::SpanId,
     kube::{
         node::{self, Node},
         select::Unsaid,
@@ -102,8 +106,8 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
     let pusher = pusher(options, &environment, deliverer.progress())?;
     let hierarchy = cgroups::hierarchy(options.cgroup_root.as_deref())?;
     let mut probes = attached(options, &hierarchy)?;
-    let limited = Box::new(probes.limited()?);
-    let node = node(options, &environment, limited)?;
+    let (limited, was_told) = (Box::new(probes.limited()?), Box::new(probes.were_told()?));
+    let node = node(options, &environment, limited, was_told)?;
     let (questions, asked) = sync_channel(QUESTIONS);
     if let Some(at) = options.admin {
         let bound = admin::serve(at, questions.clone())
@@ -133,7 +137,8 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         });
         let progress = deliverer.progress();
         let deliver = threads.spawn(|| deliverer.run(incoming));
-        let mut collector = Collector::new(probes, node, hierarchy, progress);
+        let successor = Successor::new(options, &environment);
+        let mut collector = Collector::new(probes, node, hierarchy, progress, successor);
         let collected = collector.run(ends, &changed, &asked, batches);
         closing.close();
         let pushing = pushing.map(Pushing::ending);
@@ -183,34 +188,11 @@ fn pusher(
     Ok(Some(Pusher::new(&endpoint, endpoint::pace(environment)?, resource, progress)?))
 }
 
-fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Probes> {
-    let mut probes = Probes::load(Options {
-        ring_bytes: options.ring_bytes,
-        max_tasks: options.spans.max_processes,
-        requests_per_second: options.spans.requests_per_second,
-        cgroups: Some(ByCgroup {
-            hierarchy_id: hierarchy.id,
-            subsystem: hierarchy.subsystem,
-            execs_per_second: options.execs_per_second,
-        }),
-        log: ProbeLog::Off,
-    })?;
-    probes.attach(Attach::Auto)?;
-    probes.attach_cgroups()?;
-    let Some(wanted) = options.spans.capture.wanted() else { return Ok(probes) };
-    match probes.attach_requests(wanted) {
-        Err(error) if wanted == Capture::Auto => {
-            say::line(format_args!("requests are not seen: {}", say::chain(&error)));
-        }
-        attached => drop(attached?),
-    }
-    Ok(probes)
-}
-
 fn node(
     options: &AgentOptions,
     environment: &Environment<'_>,
     limited: Box<dyn Fn(u64) -> Limited>,
+    was_told: Box<dyn Fn(SpanId) -> bool>,
 ) -> anyhow::Result<Node> {
     let (boot_id, clock) = (clocks::boot_id()?, clocks::both());
     let pipeline = Pipeline::new(pipeline::Config {
@@ -233,6 +215,7 @@ fn node(
         began: clocks::boot(),
         spans_per_pod: options.spans_per_pod,
         limited,
+        was_told,
     };
     Ok(Node::new(config, pipeline))
 }

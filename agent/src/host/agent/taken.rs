@@ -81,7 +81,7 @@ impl Taken {
             parent_pid: self.parent_pid,
             vpid: self.vpid,
             uid: self.uid,
-            exec_id: 0,
+            exec_id: u32::try_from(self.task.exec_id).unwrap_or(u32::MAX),
             cgroup_id: self.task.cgroup_id,
             executable: KernelPath(&self.executable),
             working_directory: KernelPath(&self.working_directory),

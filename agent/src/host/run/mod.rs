@@ -194,6 +194,7 @@ fn or_without<T: Default, E: std::error::Error + Send + Sync + 'static>(
 fn attached(options: &RunOptions) -> anyhow::Result<Probes> {
     let log = if options.probe_log { ProbeLog::On } else { ProbeLog::Off };
     let mut probes = Probes::load(Options {
+        pins: None,
         ring_bytes: options.ring_bytes,
         max_tasks: options.spans.max_processes,
         requests_per_second: options.spans.requests_per_second,

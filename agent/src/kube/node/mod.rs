@@ -7,10 +7,14 @@
 mod cgroup;
 mod decide;
 mod describe;
+#[cfg(test)]
+mod ends;
 mod known;
 #[cfg(test)]
 mod left;
 mod objects;
+#[cfg(test)]
+mod taken_over;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -36,6 +40,7 @@ use crate::{
     clock::Clock,
     decode::decode,
     event::{BootNanos, CgroupMade, Event, Exec, TaskId},
+    id::SpanId,
     loss::Loss,
     pipeline::Pipeline,
     redact::CleanSpan,
@@ -45,7 +50,7 @@ use crate::{
 const SECOND: u64 = 1_000_000_000;
 
 /// What the kernel side is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// This is what becomes of processes there from now on.
     Policy(u64, Policy),
@@ -53,6 +58,11 @@ pub enum Action {
     TakeUp,
     /// What runs there is to be told no more.
     Disown(u64),
+    /// This is known of a control group: its id, its parent's, when it was found, its name.
+    Name(u64, u64, BootNanos, Vec<u8>),
+    ForgetName(u64),
+    /// The span of a pod or a container was told.
+    Told(SpanId),
 }
 
 pub struct Config {
@@ -66,6 +76,8 @@ pub struct Config {
     pub spans_per_pod: u64,
     /// What was not told of processes of a control group, because they were too many in one second.
     pub limited: Box<dyn Fn(u64) -> Limited>,
+    /// Whether an agent before this one told the span of a pod or a container.
+    pub was_told: Box<dyn Fn(SpanId) -> bool>,
 }
 
 pub struct Node {
@@ -78,6 +90,8 @@ pub struct Node {
     /// The container of each traced process.
     processes: HashMap<TaskId, u64>,
     actions: Vec<Action>,
+    /// Whether what the ring held at the beginning was taken: nothing is told of what ended before.
+    has_begun: bool,
     /// The time of the latest record or tick.
     now: BootNanos,
 }
@@ -94,8 +108,16 @@ impl Node {
             hold: Hold::default(),
             processes: HashMap::new(),
             actions: Vec::new(),
+            has_begun: false,
             now: BootNanos::default(),
         }
+    }
+
+    /// All was taken that the ring held when the agent began: the first and the last of what ended are known.
+    pub fn begin(&mut self, out: &mut Vec<CleanSpan>) {
+        self.has_begun = true;
+        let all: Vec<Uid> = self.pods.keys().cloned().collect();
+        all.iter().for_each(|uid| self.tell(uid, out));
     }
 
     /// What is to be done since this was last asked.
@@ -181,7 +203,13 @@ impl Node {
             if exit.owner == exit.process {
                 self.processes.remove(&exit.process);
             }
-            container.into_iter().for_each(|container| self.see(container, exit.time));
+            let told_to_another = || self.container_at(exit.cgroup_id);
+            let whose = container.or_else(told_to_another)?;
+            if container.is_none() {
+                self.see(whose, BootNanos(exit.process.start_ns));
+            }
+            self.see(whose, exit.time);
+            return Some(whose);
         }
         let of_connection = || hold::connection(event).and_then(|id| self.hold.of_connection(id));
         container.or_else(of_connection)
@@ -268,7 +296,7 @@ impl Node {
             return true;
         };
         let state = *state;
-        if state == State::Told {
+        if state == State::Told && !self.pipeline.knows(exec.process) {
             self.see(container, exec.time);
             self.pipeline.exec(exec);
         }
@@ -308,6 +336,8 @@ impl Node {
                 self.cgroups.get(container).and_then(|cgroup| cgroup.pod().cloned())
             }
         };
+        let name = Action::Name(cgroup_id, made.parent_id, made.time, made.name.to_vec());
+        self.actions.push(name);
         self.cgroups
             .insert(cgroup_id, Cgroup { kind, policy, gone: None, closed: false, has_old: false });
         if let Some(pod) = pod {

@@ -4,6 +4,7 @@ use super::{Node, SECOND, known::Known};
 use crate::{
     event::BootNanos,
     kube::{
+        identity::{container_span_id, pod_span_id},
         name::Uid,
         object::{ContainerStatus, Namespace, Pod},
         story,
@@ -31,7 +32,7 @@ impl Node {
         self.decide(&uid, out);
     }
 
-    /// What ended long before the agent began was told by one before it, or is of no interest.
+    /// What an agent before this one told is not told again; nor is what ended long before this one began.
     fn skip_old(&mut self, uid: &Uid) {
         let since = self.config.clock.unix(BootNanos(self.config.began.0.saturating_sub(OLD)));
         let Some(known) = self.pods.get_mut(uid) else { return };
@@ -40,11 +41,14 @@ impl Node {
         for instance in pod.status.containers().flat_map(ContainerStatus::instances) {
             let finished = instance.ended.and_then(|ended| story::unix(ended.finished_at));
             last = last.max(finished.unwrap_or(last));
-            if finished.is_some_and(|finished| finished < since) {
+            let span_id = container_span_id(&pod.meta.uid, &instance.id);
+            if finished.is_some_and(|finished| finished < since) || (self.config.was_told)(span_id)
+            {
                 known.told.insert(instance.id);
             }
         }
-        known.pod_told = pod.status.is_over() && last < since;
+        let is_old = pod.status.is_over() && last < since;
+        known.pod_told = is_old || (self.config.was_told)(pod_span_id(&pod.meta.uid));
     }
 
     pub fn pod_deleted(&mut self, pod: &Pod, now: BootNanos, out: &mut Vec<CleanSpan>) {

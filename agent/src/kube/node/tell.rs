@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    Config, Node,
+    Action, Config, Node,
     cgroup::{Cgroup, Kind},
 };
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 impl Node {
     /// The spans of a pod and of its containers, of work, when they ended.
     pub(super) fn tell(&mut self, uid: &Uid, out: &mut Vec<CleanSpan>) {
+        if !self.has_begun {
+            return;
+        }
         let Some(known) = self.pods.get_mut(uid) else { return };
         let Some(pod) = &known.pod else { return };
         let Some(Selection { traced: true, .. }) = known.selection else { return };
@@ -47,7 +50,9 @@ impl Node {
                         end: instance.ended.map_or(story::End::Unsaid, story::End::Said),
                         limited: limited(&self.cgroups, &self.config, &instance.id),
                     };
-                    self.pipeline.tell(story::container(run, trace_id), out);
+                    let span = story::container(run, trace_id);
+                    self.actions.push(Action::Told(span.span_id));
+                    self.pipeline.tell(span, out);
                 }
             }
         }
@@ -76,7 +81,9 @@ impl Node {
         let Some(pod) = &known.pod else { return };
         if !std::mem::replace(&mut known.pod_told, true) {
             let run = story::PodRun { pod, seen: known.seen, left, spent: known.spent };
-            self.pipeline.tell(story::pod(run, trace_id, &self.config.given), out);
+            let span = story::pod(run, trace_id, &self.config.given);
+            self.actions.push(Action::Told(span.span_id));
+            self.pipeline.tell(span, out);
         }
     }
 
@@ -125,7 +132,9 @@ impl Node {
                 end,
                 limited: limited(&self.cgroups, &self.config, &scope.container),
             };
-            self.pipeline.tell(story::container(run, trace_id), out);
+            let span = story::container(run, trace_id);
+            self.actions.push(Action::Told(span.span_id));
+            self.pipeline.tell(span, out);
         }
     }
 }

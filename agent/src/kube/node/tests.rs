@@ -9,7 +9,7 @@ use crate::{
     correlate::Root,
     environ::AllowList,
     event::BootNanos,
-    id::TraceId,
+    id::{SpanId, TraceId},
     kube::{
         identity::{container_span_id, pod_span_id, run_trace_id},
         name::{ContainerId, Uid},
@@ -54,7 +54,7 @@ pub(super) struct Played {
     pub(super) actions: Vec<Action>,
 }
 
-fn node() -> Node {
+fn node(was_told: Box<dyn Fn(SpanId) -> bool>) -> Node {
     let clock = Clock::new(BootNanos(0), UnixNanos(0));
     let pipeline = Pipeline::new(pipeline::Config {
         boot_id: "boot".to_owned(),
@@ -76,12 +76,25 @@ fn node() -> Node {
             LIMITED => Limited { execs: 2, forks: 1 },
             _ => Limited::default(),
         }),
+        was_told,
     };
     Node::new(config, pipeline)
 }
 
 pub(super) fn play(steps: Vec<Step>) -> Played {
-    let mut played = Played { node: node(), spans: Vec::new(), actions: Vec::new() };
+    play_after(BootNanos(0), steps, |_| false)
+}
+
+/// To an agent that goes on where another ended.
+pub(super) fn play_after(
+    since: BootNanos,
+    steps: Vec<Step>,
+    was_told: impl Fn(SpanId) -> bool + 'static,
+) -> Played {
+    let node = node(Box::new(was_told));
+    let mut played = Played { node, spans: Vec::new(), actions: Vec::new() };
+    played.node.pipeline_mut().goes_on(since);
+    played.node.begin(&mut played.spans);
     for step in steps {
         let Played { node, spans, actions } = &mut played;
         match step {
@@ -100,7 +113,10 @@ pub(super) fn play(steps: Vec<Step>) -> Played {
             Record(record) => node.record(&record, spans),
             Tick(second) => node.tick(BootNanos(second * 1_000_000_000), spans),
         }
-        actions.append(&mut node.take_actions());
+        let is_decided = |action: &Action| {
+            matches!(action, Action::Policy(..) | Action::TakeUp | Action::Disown(_))
+        };
+        actions.extend(node.take_actions().into_iter().filter(is_decided));
         assert!(node.pipeline().ledger().balances(node.held()), "{:?}", node.pipeline().ledger());
     }
     played
@@ -325,64 +341,4 @@ fn a_service_has_no_spans_of_its_own() {
     }
     // The server runs.
     assert_eq!(played.node.held(), 1);
-}
-
-#[test]
-fn a_container_without_an_end_is_told_all_the_same() {
-    let [exec, exit] = ran();
-    let steps = vec![
-        Labelled("enabled"),
-        Made,
-        Step::Pod(pod(Some(ID), None)),
-        exec,
-        exit,
-        Gone,
-        Deleted(pod(Some(ID), None)),
-        Tick(5),
-        Tick(500),
-    ];
-    let played = play(steps);
-    assert_eq!(names(&played.spans), ["sh", "container main", "pod one-x"]);
-    let played = play(vec![
-        Labelled("enabled"),
-        Made,
-        Step::Pod(pod(Some(ID), None)),
-        Record(first_in(CONTAINER, 10, "sh")),
-        Deleted(pod(Some(ID), None)),
-        Record(exit_record(10, 0, 0)),
-        Gone,
-        Tick(9),
-    ]);
-    assert_eq!(names(&played.spans), ["sh", "container main", "pod one-x"]);
-}
-
-#[test]
-fn a_run_that_the_api_never_named_again_is_told_before_its_pod() {
-    let [exec, exit] = ran();
-    let next = "b".repeat(64);
-    let over = || Step::Pod(pod(Some(&next), Some(0)));
-    let begun = [Labelled("enabled"), Made, Step::Pod(pod(Some(ID), None)), exec];
-    let played = play(begun.into_iter().chain([exit, Gone, over()]).collect());
-    let expected = ["sh", "container main", "container main", "pod one-x"];
-    assert_eq!(names(&played.spans), expected);
-    let [exec, exit] = ran();
-    let begun = [Labelled("enabled"), Made, Step::Pod(pod(Some(ID), None)), exec];
-    let played = play(begun.into_iter().chain([over(), exit, Gone, Tick(9)]).collect());
-    assert_eq!(names(&played.spans), ["container main", "sh", "container main", "pod one-x"]);
-}
-
-#[test]
-fn the_process_that_lost_its_end_is_told_when_its_container_is_gone() {
-    let steps = vec![
-        Labelled("enabled"),
-        Step::Pod(pod(Some(ID), None)),
-        Made,
-        Record(first_in(CONTAINER, 10, "sh")),
-        Gone,
-        Tick(1),
-        Tick(9),
-    ];
-    let played = play(steps);
-    assert_eq!(names(&played.spans), ["sh"]);
-    assert!(named(&played.spans, "sh").attribute("lynceus.process.unfinished").is_some());
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use abi::cgroup::Policy;
 
 use super::{
-    Node, SECOND,
+    Action, Node, SECOND,
     cgroup::{Cgroup, Kind, State},
 };
 use crate::{
@@ -52,7 +52,10 @@ impl Node {
             .filter(|(_, cgroup)| is_past(cgroup.gone, REMEMBERED))
             .map(|(id, _)| *id)
             .collect();
-        forgotten.into_iter().for_each(|cgroup_id| self.tell_unsaid(cgroup_id, out));
+        for cgroup_id in forgotten {
+            self.tell_unsaid(cgroup_id, out);
+            self.actions.push(Action::ForgetName(cgroup_id));
+        }
         self.cgroups.retain(|_, cgroup| !is_past(cgroup.gone, REMEMBERED));
         let remembered: HashSet<&Uid> = self.cgroups.values().filter_map(Cgroup::pod).collect();
         self.pods.retain(|uid, known| {

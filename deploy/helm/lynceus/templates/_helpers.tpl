@@ -50,6 +50,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- with .Values.admin.port }}
 - {{ printf "--admin=[::]:%d" (int .) | quote }}
 {{- end }}
+{{- if .Values.pin.enabled }}
+- --pin=/host/sys/fs/bpf/{{ include "lynceus.agent" . }}
+- --daemon-set={{ include "lynceus.agent" . }}
+{{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
 {{- end }}

@@ -6,28 +6,25 @@ use serde_json::json;
 use super::collected::Collected;
 use super::daemon;
 use super::pod::delete;
+use super::restart;
 use super::told::{collected, collected_of, until_whole};
 use super::traced::{PLAIN, TRACED, container, job, namespace, pod_of, prepared, run};
 use super::{Test, until};
 use crate::cluster::running::Cluster;
 
 /// In this order.
-pub(super) const TESTS: [Test; 7] = [
+pub(super) const TESTS: [Test; 6] = [
     ("a_job_is_a_trace", a_job_is_a_trace),
     ("nothing_is_told_of_other_namespaces", nothing_is_told_of_other_namespaces),
     ("requests_to_a_service_are_traces", requests_to_a_service_are_traces),
     ("a_shell_in_a_container_is_a_trace", a_shell_in_a_container_is_a_trace),
     ("how_containers_end_is_told", how_containers_end_is_told),
     ("a_label_counts_while_pods_run", a_label_counts_while_pods_run),
-    ("a_restart_of_the_agent_is_hardly_seen", a_restart_of_the_agent_is_hardly_seen),
 ];
 
 /// What `cargo xtask test` runs.
-pub(super) const CORE: [&str; 3] = [
-    "a_job_is_a_trace",
-    "nothing_is_told_of_other_namespaces",
-    "a_restart_of_the_agent_is_hardly_seen",
-];
+pub(super) const CORE: [&str; 3] =
+    ["a_job_is_a_trace", "nothing_is_told_of_other_namespaces", restart::CORE];
 
 const LATER: &str = "later";
 const PODS_OF_WEB: [&str; 6] = [
@@ -213,26 +210,5 @@ fn a_label_counts_while_pods_run(cluster: &Cluster) -> Result<()> {
     delete(cluster, "--wait=true", &format!("namespace/{LATER}"))?;
     let after = Collected::read(cluster)?.with("k8s.pod.name", &pod);
     ensure!(after.0.len() == before, "told: {}", after.tree());
-    Ok(())
-}
-
-/// A pod that runs while the agent is replaced has one trace, with what ran then in it.
-fn a_restart_of_the_agent_is_hardly_seen(cluster: &Cluster) -> Result<()> {
-    prepared(cluster)?;
-    let script = "until [ -e /tmp/go ]; do sleep 0.05; done; env uname; exit 0";
-    run(cluster, &job(TRACED, "long", &json!({ "containers": [container("main", script)] })))?;
-    let pod = pod_of(cluster, TRACED, "job-name=long")?;
-    let before = collected(cluster, "sleep", &pod)?;
-    daemon::restart(cluster)?;
-    cluster.kubectl(&["exec", "--namespace", TRACED, &pod, "--", "touch", "/tmp/go"])?;
-    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
-    spans.is_whole()?;
-    let (name, shell) = (spans.one("uname")?, spans.one("sh")?);
-    ensure!(name.parent == shell.id, "{}", spans.tree());
-    ensure!(shell.get("lynceus.process.taken_up") == "true", "{shell:?}");
-    let kept = before.0.iter().filter(|span| span.name == "sleep");
-    for span in kept {
-        ensure!(span.parent == shell.id, "the shell has another span now: {}", spans.tree());
-    }
     Ok(())
 }

@@ -88,6 +88,15 @@ fn wait(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// It is no more, and nothing of it.
+pub(super) fn uninstall(cluster: &Cluster) -> Result<()> {
+    let mut helm = cluster.command(setup::charts()?.helm.as_os_str())?;
+    helm.args(["uninstall", "lynceus", "--namespace", NAMESPACE, "--wait"]);
+    command::output(&mut helm).context("removing what the chart made")?;
+    let left = ["get", "pods", "--namespace", NAMESPACE, "--output=name"];
+    until("the agent is gone", || cluster.kubectl(&left), str::is_empty).map(drop)
+}
+
 /// Debian's containerd is one whose default seccomp profile has no bpf(2).
 fn install(cluster: &Cluster) -> Result<()> {
     let chart = paths::repository().join("deploy/helm/lynceus");

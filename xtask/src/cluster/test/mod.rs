@@ -30,6 +30,7 @@ mod left_behind;
 mod load;
 mod outage;
 mod pod;
+mod restart;
 mod sidecar;
 mod smoke;
 mod told;
@@ -97,6 +98,7 @@ fn tests() -> impl Iterator<Item = Test> {
     let of_pods = of_pods.chain(layers::TESTS).chain(deleted::TESTS);
     agent::TESTS
         .into_iter()
+        .chain(restart::TESTS)
         .chain(of_pods)
         .chain(outage::TESTS)
         .chain(admin::TESTS)

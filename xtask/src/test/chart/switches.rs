@@ -49,7 +49,7 @@ impl At {
 
 /// What is set, where its effect is, and what is there then.
 #[rustfmt::skip]
-pub(super) const SWITCHES: [(&str, At, &str); 63] = [
+pub(super) const SWITCHES: [(&str, At, &str); 65] = [
     // Nothing.
     ("", Agent("/image"), image::NAME),
     ("", Object("DaemonSet", "/metadata/labels/app.kubernetes.io~1version"), env!("CARGO_PKG_VERSION")),
@@ -88,6 +88,8 @@ pub(super) const SWITCHES: [(&str, At, &str); 63] = [
     ("env[0].name=OTEL_TRACES_SAMPLER,env[0].value=always_off", Variable("OTEL_TRACES_SAMPLER"), "always_off"),
     ("envFrom[0].secretRef.name=headers", Agent("/envFrom"), r#"[{"secretRef":{"name":"headers"}}]"#),
 
+    ("pin.enabled=false", Argument("--pin"), "null"),
+    ("pin.hostPath=/other", Pod("/volumes/1/hostPath/path"), "/other"),
     ("hostCgroups=/other", Pod("/volumes/0/hostPath/path"), "/other"),
     ("privileged=true", Agent("/securityContext"), r#"{"privileged":true,"readOnlyRootFilesystem":true,"runAsUser":0}"#),
     ("capabilities={BPF}", Agent("/securityContext/capabilities"), r#"{"add":["BPF"],"drop":["ALL"]}"#),

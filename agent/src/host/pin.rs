@@ -1,0 +1,185 @@
+//! Maps and attached programs that outlive this process: files on a BPF file system.
+//!
+//! `FOLDER/KEY/` holds `map/NAME`, `program/NAME` and, when all are there, `link/PROGRAM@TARGET`. The key is of
+//! the object and of all that it is loaded with: what another build left, or other options, is taken away.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use aya::{Ebpf, pin::PinError, programs::links::FdLink};
+
+use super::object;
+use crate::id::SpanId;
+
+/// What records, and what they are about, are in.
+pub(super) const MAPS: [&str; 14] = [
+    "RING",
+    "TASKS",
+    "THREADS",
+    "CGROUPS",
+    "RATES",
+    "CONNECTIONS",
+    "OPEN_MESSAGES",
+    "COUNTS",
+    "SENDING",
+    "RECEIVING",
+    "SCRATCH",
+    "READER",
+    "NAMES",
+    "TOLD",
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum PinFault {
+    #[error("{what} {path}")]
+    File {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("pinning {path}")]
+    Pin {
+        path: PathBuf,
+        #[source]
+        source: PinError,
+    },
+    #[error("the kernel has no link for {0} that can be pinned")]
+    Link(String, #[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Where this build's are.
+#[derive(Debug)]
+pub(super) struct Pins {
+    folder: PathBuf,
+    /// Held while this process reads the ring: two would tear it.
+    _lock: File,
+}
+
+/// Attached programs whose links are to be pinned.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    attached: Vec<(String, FdLink)>,
+    /// Of the first that cannot be.
+    fault: Option<PinFault>,
+}
+
+impl Links {
+    /// The link of a program that was attached to `target` just now. One that cannot be pinned is detached.
+    pub(super) fn take<L>(&mut self, program: &str, target: &str, link: L)
+    where
+        L: TryInto<FdLink>,
+        L::Error: std::error::Error + Send + Sync + 'static,
+    {
+        let name = format!("{program}@{target}");
+        match link.try_into() {
+            Ok(link) => self.attached.push((name, link)),
+            Err(error) => {
+                self.fault.get_or_insert(PinFault::Link(name, error.into()));
+            }
+        }
+    }
+
+    /// Detaches a program.
+    pub(super) fn drop_of(&mut self, program: &str) {
+        self.attached.retain(|(name, _)| name.split('@').next() != Some(program));
+    }
+}
+
+impl Pins {
+    /// Makes the folder, and takes away what others left in it.
+    pub(super) fn open(root: &Path, key: &[&[u8]]) -> Result<Self, PinFault> {
+        let own = SpanId::derive("pins", key).to_string();
+        let at = |what| move |source| PinFault::File { what, path: root.to_owned(), source };
+        fs::create_dir_all(root).map_err(at("making"))?;
+        let lock = File::open(root).map_err(at("opening"))?;
+        lock.try_lock().map_err(io::Error::from).map_err(at("another agent has locked"))?;
+        let folder = root.join(&own);
+        let others = fs::read_dir(root).into_iter().flatten().flatten();
+        for other in others.filter(|other| other.file_name() != *own) {
+            remove(&other.path())?;
+        }
+        let pins = Self { folder, _lock: lock };
+        if !pins.is_whole() {
+            // Half of it: its maker died.
+            remove(&pins.folder)?;
+            for kind in ["map", "program", "attached"] {
+                let path = pins.folder.join(kind);
+                let made = fs::create_dir_all(&path);
+                made.map_err(|source| PinFault::File { what: "making", path, source })?;
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Everything is there: programs run.
+    pub(super) fn is_whole(&self) -> bool {
+        self.folder.join("link").is_dir()
+    }
+
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.folder.join("map").join(name)
+    }
+
+    /// From here on what is attached stays when this process ends.
+    pub(super) fn keep(&self, links: Links, ebpf: &mut Ebpf) -> Result<(), PinFault> {
+        let pinned = |path: PathBuf, result: Result<(), PinError>| {
+            result.map_err(|source| PinFault::Pin { path, source })
+        };
+        if let Some(fault) = links.fault {
+            return Err(fault);
+        }
+        let before = self.folder.join("attached");
+        for (name, link) in links.attached {
+            let program = name.split('@').next().unwrap_or_default();
+            let path = self.folder.join("program").join(program);
+            if !path.exists()
+                && let Some(program) = ebpf.program_mut(program)
+            {
+                pinned(path.clone(), program.pin(&path))?;
+            }
+            let path = before.join(&name);
+            pinned(path.clone(), link.pin(&path).map(drop))?;
+        }
+        let path = self.folder.join("link");
+        let renamed = fs::rename(&before, &path);
+        renamed.map_err(|source| PinFault::File { what: "making", path, source })
+    }
+
+    /// The programs that run, by their names.
+    pub(super) fn programs(&self) -> Result<BTreeMap<String, OwnedFd>, PinFault> {
+        let folder = self.folder.join("program");
+        let at = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| PinFault::File { what, path, source }
+        };
+        let mut programs = BTreeMap::new();
+        for file in fs::read_dir(&folder).map_err(at("reading", &folder))?.flatten() {
+            let fd = object::open(&file.path()).map_err(at("opening", &file.path()))?;
+            programs.insert(file.file_name().to_string_lossy().into_owned(), fd);
+        }
+        Ok(programs)
+    }
+
+    /// Detaches what is pinned. The maps are forgotten with the last who uses them.
+    pub(super) fn remove(&self) -> Result<(), PinFault> {
+        remove(&self.folder)?;
+        // Another release may have its own there.
+        let _in_use = self.folder.parent().map(fs::remove_dir);
+        Ok(())
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), PinFault> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(PinFault::File { what: "removing", path: folder.to_owned(), source: error })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,109 @@
+//! What stays attached while nobody reads.
+
+use std::path::PathBuf;
+
+use agent::host::load::{Options, Probes};
+use agent_tests::need::trial;
+use anyhow::{Context as _, ensure};
+use libtest_mimic::Trial;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use tempfile::TempDir;
+
+use crate::{
+    cgroups::{Group, Happened, Traced, Waits, options},
+    peer,
+};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("pins_keep_what_happens_for_the_next_reader", &[], what_happens_is_kept),
+        trial("pins_of_others_are_taken_away", &[], others_are_taken_away),
+    ]
+}
+
+/// A BPF file system for one test.
+struct Pinned(TempDir);
+
+impl Pinned {
+    fn make() -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        mount(None::<&str>, folder.path(), Some("bpf"), MsFlags::empty(), None::<&str>)
+            .context("mounting a BPF file system")?;
+        Ok(Self(folder))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("lynceus")
+    }
+
+    fn options(&self) -> Options {
+        Options { pins: Some(self.folder()), ..options(0) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        umount2(self.0.path(), MntFlags::MNT_DETACH).unwrap_or_default();
+    }
+}
+
+/// Programs that exit with this.
+fn exits(code: &str) -> Vec<String> {
+    peer::command("exit", &[code])
+}
+
+fn run(group: &std::path::Path, command: &[String]) -> anyhow::Result<u32> {
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    Waits::within(group, &command)?.go()
+}
+
+fn what_happens_is_kept() -> anyhow::Result<()> {
+    let (group, pinned) = (Group::make()?, Pinned::make()?);
+    let mut first = Traced::attached(&group, pinned.options())?;
+    ensure!(!first.probes.is_adopted());
+    let pod = group.within("pod")?;
+    let seen = run(&pod, &exits("3"))?;
+    first.exit(seen)?;
+    ensure!(Probes::load(pinned.options()).is_err(), "two read one ring");
+    drop(first);
+
+    let unseen = run(&pod, &exits("4"))?;
+    let mut second = Traced::attached(&group, pinned.options())?;
+    ensure!(second.probes.is_adopted());
+    let end = second.exit(unseen)?;
+    ensure!(matches!(end, Happened::Exit(process, owner, 4) if process == owner), "{end:?}");
+    // What the first reader took is gone. A program may be moved while its exec is not over: then it has two.
+    let is_exec =
+        |one: &Happened, pid: u32| matches!(one, Happened::Exec(_, of, _) if of.pid == pid);
+    let is_exit = |one: &Happened, pid: u32| matches!(one, Happened::Exit(of, ..) if of.pid == pid);
+    let told = &second.happened;
+    ensure!(told.iter().any(|one| is_exec(one, unseen)), "{told:?}");
+    ensure!(told.iter().filter(|one| is_exit(one, unseen)).count() == 1, "{told:?}");
+    ensure!(!told.iter().any(|one| is_exec(one, seen) || is_exit(one, seen)), "{told:?}");
+    let counts = second.probes.counts()?;
+    ensure!(counts.seen == counts.emitted && counts.ring_full == 0, "{counts:?}");
+
+    second.probes.detach()?;
+    let after = run(&pod, &exits("5"))?;
+    second.read()?;
+    let told = |one: &Happened| matches!(one, Happened::Exit(one, ..) if one.pid == after);
+    ensure!(!second.happened.iter().any(told), "{:?}", second.happened);
+    ensure!(!pinned.folder().exists(), "something is left");
+    Ok(())
+}
+
+/// Of another build, or with other options.
+fn others_are_taken_away() -> anyhow::Result<()> {
+    let (group, pinned) = (Group::make()?, Pinned::make()?);
+    drop(Traced::attached(&group, pinned.options())?);
+    let folders = || -> anyhow::Result<Vec<_>> {
+        let folders = std::fs::read_dir(pinned.folder())?;
+        Ok(folders.map(|one| one.map(|one| one.file_name())).collect::<Result<_, _>>()?)
+    };
+    let before = folders()?;
+    let other = Options { max_tasks: 2048, ..pinned.options() };
+    let probes = Traced::attached(&group, other)?.probes;
+    let after = folders()?;
+    ensure!(!probes.is_adopted() && after.len() == 1 && before != after, "{before:?}, {after:?}");
+    Ok(())
+}
