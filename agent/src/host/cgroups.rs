@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where a pod of ours has the host's hierarchies, and where a host has them.
-const ROOTS: [&str; 2] = ["/host/sys/fs/cgroup", "/sys/fs/cgroup"];
+/// Where a pod of ours has the host's hierarchies.
+pub const ROOT_IN_POD: &str = "/host/sys/fs/cgroup";
+/// There, and where a host has them.
+const ROOTS: [&str; 2] = [ROOT_IN_POD, "/sys/fs/cgroup"];
 /// Of those of version 1 the ones that all container runtimes use.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// How deep a kubelet's own control group may lie.

@@ -37,8 +37,10 @@ pub enum Role {
 #[command(
     long_about = "Tries, on this kernel and with these rights, everything that tracing needs, and \
                   says what it found. Programs are loaded and attached for real, and unloaded at \
-                  once.\n\n\
-                  Exit status: 0 if `lynceus run` works here, 1 if not, 2 for wrong options."
+                  once. In a pod, or with KUBECONFIG, it asks the API server what it allows, and changes \
+                  nothing.\n\n\
+                  Exit status: 0 if `lynceus run` works here, and in the agent's own pod (NODE_NAME, or \
+                  /host/sys/fs/cgroup, is there) `lynceus agent`; 1 if not, 2 for wrong options."
 )]
 pub struct DoctorOptions {
     /// Print one JSON object instead of a table

@@ -1,4 +1,4 @@
-//! The checks, in the order in which a person would look.
+//! What this machine has, and what its kernel takes, in the order in which a person would look.
 
 use std::{fs, path::Path};
 
@@ -7,21 +7,27 @@ use nix::sys::utsname::uname;
 
 use super::{
     Check, Verdict,
-    rights::{BPF, PERFMON, Rights, SYS_PTRACE, SYS_RESOURCE},
+    place::Place,
+    rights::{BPF, PERFMON, Rights, SYS_RESOURCE},
+    why,
 };
 use crate::host::{
     capture::{Backend, Capture},
-    load::{Form, LoadError, Options, PROCESS_FAMILY, Probes, verifier_log},
+    load::{Form, Options, PROCESS_FAMILY, Probes},
     offset, say,
 };
 
-pub(super) fn all() -> Vec<Check> {
+pub(super) fn of_machine(place: Place) -> Vec<Check> {
     let mut checks = vec![kernel(), type_information(), lockdown()];
     checks.extend(rights());
-    checks.push(pid_namespace());
+    checks.push(pid_namespace(place));
     checks.push(cgroups());
     checks.push(limits());
-    checks.extend(program_types());
+    checks
+}
+
+pub(super) fn of_programs() -> Vec<Check> {
+    let mut checks = program_types();
     checks.extend(process_family());
     checks
 }
@@ -81,15 +87,6 @@ fn rights() -> Vec<Check> {
              or in a container: --cap-add=BPF --cap-add=PERFMON",
         )
     };
-    let proc = if rights.has(SYS_PTRACE) {
-        Check::new("rights to read /proc of others", Verdict::Ok, "CAP_SYS_PTRACE")
-    } else {
-        Check::new(
-            "rights to read /proc of others",
-            Verdict::Information,
-            "CAP_SYS_PTRACE missing; `run` does not need it",
-        )
-    };
     let memory = if accounts_maps_by_cgroup() || rights.has(SYS_RESOURCE) {
         Check::new("memory for maps", Verdict::Ok, "no limit of locked memory applies")
     } else {
@@ -100,7 +97,7 @@ fn rights() -> Vec<Check> {
         )
         .remedy("add CAP_SYS_RESOURCE, or raise `ulimit -l` to 64 MiB")
     };
-    vec![load, proc, memory]
+    vec![load, memory]
 }
 
 /// Since 5.11 (commit 755e5d55367a) maps count against the cgroup's memory.
@@ -112,16 +109,23 @@ fn accounts_maps_by_cgroup() -> bool {
     (number(), number()) >= (Some(5), Some(11))
 }
 
-fn pid_namespace() -> Check {
+fn pid_namespace(place: Place) -> Check {
     // PROC_PID_INIT_INO of include/linux/proc_ns.h.
     const ROOT: &str = "pid:[4026531836]";
+    const NAME: &str = "PID namespace";
     let own = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-    let found = if own == Path::new(ROOT) {
-        "the root namespace"
-    } else {
-        "not the root namespace: process.pid of spans is that of the root, process.vpid that of here"
-    };
-    Check::new("PID namespace", Verdict::Ok, found)
+    if own == Path::new(ROOT) {
+        let first = fs::read_to_string("/proc/1/comm").unwrap_or_default();
+        let found = format!("the root namespace, where process 1 is {}", first.trim());
+        return Check::new(NAME, Verdict::Ok, found);
+    }
+    let found = "not the root namespace: process.pid of spans is that of the root, process.vpid that of here";
+    match place {
+        Place::Elsewhere => Check::new(NAME, Verdict::Ok, found),
+        Place::PodOfAgent => Check::of_agent(NAME, Verdict::Limited, found).remedy(
+            "give the pod hostPID: what ran before it was traced is not, or is taken for another",
+        ),
+    }
 }
 
 fn cgroups() -> Check {
@@ -149,7 +153,7 @@ fn limits() -> Check {
 /// What this kernel lets these rights load at all, by loading a program of two instructions.
 fn program_types() -> Vec<Check> {
     let types = [
-        ("tracing (tp_btf, fentry, fexit)", ProgramType::Tracing),
+        ("functions (fentry, fexit)", ProgramType::Tracing),
         ("raw tracepoints", ProgramType::RawTracePoint),
         ("tracepoints", ProgramType::TracePoint),
         ("kprobes and uprobes", ProgramType::KProbe),
@@ -157,12 +161,16 @@ fn program_types() -> Vec<Check> {
         ("perf events", ProgramType::PerfEvent),
     ];
     let check = |(name, program_type)| {
-        let found = match is_program_supported(program_type) {
-            Ok(true) => "can be loaded".to_owned(),
-            Ok(false) => "this kernel has none".to_owned(),
-            Err(error) => format!("not known: {}", say::chain(&error)),
-        };
-        Check::new(format!("program type: {name}"), Verdict::Information, found)
+        let name = format!("program type: {name}");
+        let found = |found: &str| Check::new(name.as_str(), Verdict::Information, found);
+        match is_program_supported(program_type) {
+            Ok(true) => found("can be loaded"),
+            Ok(false) => found("this kernel has none"),
+            Err(error) => {
+                let words = why::of_number(&error, Rights::of_this_process());
+                found(&words.unwrap_or_else(|| "not known".to_owned())).detail(say::chain(&error))
+            }
+        }
     };
     types.into_iter().map(check).collect()
 }
@@ -186,7 +194,8 @@ fn process_family() -> Vec<Check> {
             let name = format!("probe: {program} as {}", form.name());
             checks.push(match result {
                 Ok(()) => Check::new(name, Verdict::Ok, "loaded, verified and attached"),
-                Err(error) => Check::new(name, Verdict::Limited, told(&error)),
+                Err(error) => Check::new(name, Verdict::Limited, why::refused(&error))
+                    .detail(why::detail(&error)),
             });
         }
     }
@@ -207,26 +216,38 @@ fn process_family() -> Vec<Check> {
 
 /// What is needed to see requests; processes are traced without.
 fn requests(probes: &mut Probes) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for backend in Backend::ALL {
-        let name = format!("request probes: {}", backend.name());
+    let tried = Backend::ALL.map(|backend| {
         let result = probes.attach_requests(Capture::Only(backend));
-        checks.push(match result.and_then(|_| probes.detach_requests()) {
+        (backend, result.and_then(|_| probes.detach_requests()))
+    });
+    let used = probes.attach_requests(Capture::Auto);
+    let instead = match &used {
+        Ok(used) => format!("{} is used instead", used.name()),
+        Err(_) => "requests are not seen".to_owned(),
+    };
+    let mut checks = Vec::new();
+    for (backend, result) in tried {
+        let name = format!("request probes: {}", backend.name());
+        checks.push(match result {
             Ok(()) => match probes.misses(backend) {
                 None => Check::new(name, Verdict::Ok, "loaded, verified and attached"),
                 Some(what) => Check::new(name, Verdict::Limited, what),
             },
-            Err(error) => Check::new(name, Verdict::Information, told(&error)),
+            Err(error) => {
+                let found = format!("{}; {instead}", why::refused(&error));
+                Check::new(name, Verdict::Information, found).detail(why::detail(&error))
+            }
         });
     }
-    match probes.attach_requests(Capture::Auto) {
+    match used {
         Ok(backend) => {
             let found = format!("{} is used, of those above", backend.name());
             checks.push(Check::new("request probes", Verdict::Ok, found));
             checks.push(unix_sockets(probes, backend));
         }
         Err(error) => checks.push(
-            Check::new("request probes", Verdict::Limited, told(&error))
+            Check::new("request probes", Verdict::Limited, why::refused(&error))
+                .detail(why::detail(&error))
                 .remedy("processes are traced, HTTP is not"),
         ),
     }
@@ -236,27 +257,13 @@ fn requests(probes: &mut Probes) -> Vec<Check> {
 /// What of UNIX sockets is seen by what is attached.
 fn unix_sockets(probes: &Probes, backend: Backend) -> Check {
     const NAME: &str = "requests over UNIX sockets";
-    match (probes.unix_error(), backend) {
-        (None, _) => Check::new(NAME, Verdict::Ok, "seen"),
-        (Some(error), Backend::Tracepoint) => {
-            let found = "seen; that a socket was closed shows at its other end only";
-            Check::new(NAME, Verdict::Information, format!("{found}: {}", told(error)))
+    let Some(error) = probes.unix_error() else { return Check::new(NAME, Verdict::Ok, "seen") };
+    let (verdict, found) = match backend {
+        Backend::Tracepoint => {
+            (Verdict::Information, "seen; that a socket was closed shows at its other end only")
         }
-        (Some(error), Backend::Fentry | Backend::Kprobe) => {
-            Check::new(NAME, Verdict::Limited, format!("not seen: {}", told(error)))
-        }
-    }
-}
-
-/// Why a program is not attached, with the verifier's last words.
-fn told(error: &LoadError) -> String {
-    let log = verifier_log(error).filter(|log| !log.is_empty());
-    let log = log.map(|log| format!("\n{}", tail(&log, 6))).unwrap_or_default();
-    format!("{}{log}", say::chain(error))
-}
-
-/// The end of a verifier log is where the reason stands.
-fn tail(log: &str, lines: usize) -> String {
-    let all: Vec<&str> = log.lines().collect();
-    all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+        Backend::Fentry | Backend::Kprobe => (Verdict::Limited, "not seen"),
+    };
+    Check::new(NAME, verdict, format!("{found}: {}", why::refused(error)))
+        .detail(why::detail(error))
 }

@@ -5,6 +5,7 @@ use std::fs;
 /// Number of a capability (include/uapi/linux/capability.h) and its name.
 pub(super) type Capability = (u32, &'static str);
 
+pub(super) const DAC_READ_SEARCH: Capability = (2, "CAP_DAC_READ_SEARCH");
 pub(super) const SYS_PTRACE: Capability = (19, "CAP_SYS_PTRACE");
 pub(super) const SYS_ADMIN: Capability = (21, "CAP_SYS_ADMIN");
 pub(super) const SYS_RESOURCE: Capability = (24, "CAP_SYS_RESOURCE");
@@ -16,6 +17,9 @@ pub(super) const BPF: Capability = (39, "CAP_BPF");
 pub(super) struct Rights(u64);
 
 impl Rights {
+    #[cfg(test)]
+    pub(super) const NONE: Self = Self(0);
+
     pub(super) fn of_this_process() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -43,6 +47,6 @@ mod tests {
     fn sys_admin_stands_for_the_newer_two_only() {
         let rights = Rights(1 << SYS_ADMIN.0);
         assert_eq!(rights.missing(&[BPF, PERFMON, SYS_PTRACE]), ["CAP_SYS_PTRACE"]);
-        assert_eq!(Rights(0).missing(&[BPF]), ["CAP_BPF"]);
+        assert_eq!(Rights::NONE.missing(&[BPF]), ["CAP_BPF"]);
     }
 }
