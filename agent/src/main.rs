@@ -26,9 +26,20 @@ fn main() -> ExitCode {
             show(&format!("{:#}\n", settings::schema()))
         }
         Role::Agent(options) if options.check_config => {
-            show(&settings::effective(&line).unwrap_or_default())
+            let wrong = host::agent::check(&options, env::vars_os());
+            wrong.iter().for_each(say::line);
+            match wrong.is_empty() {
+                true => show(&settings::effective(&line).unwrap_or_default()),
+                false => ExitCode::from(WRONG_USE),
+            }
         }
-        Role::Agent(options) => host::agent::main(&options),
+        Role::Agent(options) => {
+            // They may be another program's: no reason not to trace.
+            for error in settings::unknown(env::vars_os()) {
+                say::line(format_args!("ignored: {error}"));
+            }
+            host::agent::main(&options)
+        }
         Role::Doctor(options) => doctor::main(options),
     }
 }

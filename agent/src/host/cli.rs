@@ -85,8 +85,9 @@ pub struct AgentOptions {
     /// and so do variables, as LYNCEUS_RING_BYTES and LYNCEUS_ENV_ATTRIBUTES=A,B
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
-    /// Print the options that count, as such a file, and end: with 2 where an option is not known or does
-    /// not take its value. Nothing is asked or attached: where it runs may still lack something
+    /// Print the options that count, as such a file, and end: with 2 where an option or a variable LYNCEUS_*
+    /// is not known, or an option, OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER* or OTEL_RESOURCE_ATTRIBUTES
+    /// does not take its value. Nothing is asked or attached: where it runs may still lack something
     #[arg(long, help_heading = "Configuration")]
     pub check_config: bool,
     /// Print the JSON schema of the file, and end

@@ -28,9 +28,12 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Values of `OTEL_TRACES_EXPORTER`.
+const EXPORTERS: [&str; 2] = ["otlp", "none"];
+
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    #[error("OTLP endpoint {0:?} is not a URL that begins with http:// or https://")]
+    #[error("OTLP endpoint {0:?} is not a URL as http://HOST:PORT or https://HOST:PORT")]
     Url(String),
     #[error("OTEL_METRICS_EXPORTER is otlp, and no OTEL_EXPORTER_OTLP_ENDPOINT says where to")]
     NoMetricsEndpoint,
@@ -38,6 +41,24 @@ pub enum ConfigError {
     Variable { name: String, value: String, wanted: &'static str },
     #[error("reading OTEL_TRACES_SAMPLER")]
     Sampler(#[from] SamplerError),
+}
+
+/// What `OTEL_TRACES_EXPORTER` names and is not there: the specification wants it told, and ignored.
+pub fn unsupported(environment: &Environment<'_>) -> Option<ConfigError> {
+    let value = environment.get("OTEL_TRACES_EXPORTER")?;
+    let is_known =
+        |name: &str| EXPORTERS.iter().any(|known| name.trim().eq_ignore_ascii_case(known));
+    let (name, wanted) = ("OTEL_TRACES_EXPORTER".to_owned(), "otlp or none");
+    let unknown = !value.split(',').all(is_known);
+    unknown.then_some(ConfigError::Variable { name, value, wanted })
+}
+
+/// Whether of what there is `OTEL_TRACES_EXPORTER` names `none` alone.
+pub(super) fn no_spans_wanted(environment: &Environment<'_>) -> bool {
+    let Some(text) = environment.get("OTEL_TRACES_EXPORTER") else { return false };
+    let names = text.to_ascii_lowercase();
+    let has = |wanted: &str| names.split(',').any(|name| name.trim() == wanted);
+    has("none") && !has("otlp")
 }
 
 /// The sampler that the environment names, or the specification's default.
@@ -141,6 +162,19 @@ mod tests {
             found.map(|(_, value)| (*value).to_owned())
         };
         ask(&Environment(&find))
+    }
+
+    #[test]
+    fn an_exporter_that_is_not_there_is_told() {
+        let check = |value: &str, expected: Option<&str>| {
+            let told = with(&[("OTEL_TRACES_EXPORTER", value)], unsupported);
+            assert_eq!(told.map(|error| error.to_string()).as_deref(), expected);
+        };
+        check("", None);
+        check("otlp", None);
+        check("None", None);
+        let told = "OTEL_TRACES_EXPORTER is \"otlp,console\", which is not otlp or none";
+        check("otlp,console", Some(told));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
+use tonic::transport::Uri;
+
 use super::{
     cli::Protocol,
-    config::{ConfigError, Environment},
+    config::{self, ConfigError, Environment},
 };
 use crate::otlp::resource_attributes;
 
@@ -33,8 +35,7 @@ pub fn spans(
     protocol: Option<Protocol>,
     environment: &Environment<'_>,
 ) -> Result<Option<Endpoint>, ConfigError> {
-    let off = environment.get("OTEL_TRACES_EXPORTER").is_some_and(|name| name.trim() == "none")
-        || is_disabled(environment);
+    let off = config::no_spans_wanted(environment) || is_disabled(environment);
     let variables = Variables { kind: Kind::Spans, environment };
     let url = match option {
         Some(url) => Some(Url::of_option(url)),
@@ -91,7 +92,9 @@ pub fn pace(environment: &Environment<'_>) -> Result<Pace, ConfigError> {
 }
 
 fn is_disabled(environment: &Environment<'_>) -> bool {
-    environment.get("OTEL_SDK_DISABLED").is_some_and(|value| value == "true")
+    environment
+        .get("OTEL_SDK_DISABLED")
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
 
 /// What `OTEL_METRICS_EXPORTER` asks for.
@@ -187,7 +190,7 @@ impl Variables<'_> {
     fn endpoint(self, url: Url, protocol: Option<Protocol>) -> Result<Endpoint, ConfigError> {
         let (Url::Whole(text) | Url::Base(text)) = &url;
         let text = text.trim();
-        if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
+        if !is_url(text) {
             return Err(ConfigError::Url(text.to_owned()));
         }
         let protocol = match protocol {
@@ -251,6 +254,12 @@ impl Variables<'_> {
     }
 }
 
+fn is_url(text: &str) -> bool {
+    let parsed: Option<Uri> = text.parse().ok();
+    let has_host = parsed.is_some_and(|url| url.host().is_some_and(|host| !host.is_empty()));
+    has_host && ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
 fn protocol_by_port(url: &str) -> Protocol {
     let origin = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = origin.split('/').next().unwrap_or_default();
@@ -300,7 +309,12 @@ mod tests {
         check(None, &[(ANY, "http://b:9"), (PROTOCOL, "grpc")], Some((GRPC, "http://b:9")));
         check(None, &[(ANY, "")], None);
         check(None, &[(ANY, "http://b:9"), ("OTEL_TRACES_EXPORTER", "none")], None);
-        check(None, &[(ANY, "http://b:9"), ("OTEL_SDK_DISABLED", "true")], None);
+        check(None, &[(ANY, "http://b:9"), ("OTEL_SDK_DISABLED", "True")], None);
+        for exporter in ["otlp", "OTLP, console", "otlp,none", "zipkin"] {
+            let variables = [(ANY, "http://b:4317"), ("OTEL_TRACES_EXPORTER", exporter)];
+            check(None, &variables, Some((GRPC, "http://b:4317")));
+        }
+        check(None, &[(ANY, "http://b:9"), ("OTEL_TRACES_EXPORTER", "None,console")], None);
     }
 
     #[test]
@@ -352,7 +366,9 @@ mod tests {
         fails(metrics, &[(by, "otpl")], by);
         let asked = with(&[(by, "otlp")], |environment| metrics(None, None, environment));
         assert_eq!(asked, Err(ConfigError::NoMetricsEndpoint));
-        assert!(with(&[], |environment| spans(Some("h:4317"), None, environment)).is_err());
+        for url in ["h:4317", "ftp://h", "http://", "http://:4317", "http://fd00::1:4317"] {
+            assert!(with(&[], |environment| spans(Some(url), None, environment)).is_err(), "{url}");
+        }
     }
 
     #[test]

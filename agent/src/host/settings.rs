@@ -21,6 +21,8 @@ use super::cli::Cli;
 const ROLE: &str = "agent";
 /// Before the name of the option, in capitals and with `_`.
 const VARIABLE: &str = "LYNCEUS_";
+/// Names the file.
+const CONFIG: &str = "LYNCEUS_CONFIG";
 /// These have no place in a file.
 const OF_THE_COMMAND_LINE: [&str; 4] = ["config", "check-config", "config-schema", "help"];
 
@@ -34,6 +36,8 @@ pub enum SettingsError {
     NoMap { path: PathBuf },
     #[error("{}: {name} is not known{}", path.display(), nearest(near.as_ref()))]
     Unknown { path: PathBuf, name: String, near: Option<String> },
+    #[error("{name} is the variable of no option{}", nearest(near.as_ref()))]
+    Variable { name: String, near: Option<String> },
     #[error("{from}: {name}: {why}")]
     Value { from: String, name: String, why: String },
 }
@@ -45,7 +49,7 @@ fn nearest(near: Option<&String>) -> String {
 /// The command line with what a file and variables say put before it.
 pub fn command_line(
     given: Vec<OsString>,
-    variable: impl Fn(&str) -> Option<OsString>,
+    given_by: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<OsString>, SettingsError> {
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(&given);
     let Some((ROLE, matches)) = matches.ok().as_ref().and_then(ArgMatches::subcommand).map(owned)
@@ -58,8 +62,8 @@ pub fn command_line(
     let mut free: Vec<&Arg> =
         options.filter(|(_, given)| *given == Given::Elsewhere).map(|(option, _)| option).collect();
     free.retain(|option| {
-        let name = format!("{VARIABLE}{}", long(option).to_uppercase().replace('-', "_"));
-        let Some(value) = variable(&name) else { return true };
+        let name = variable(option);
+        let Some(value) = given_by(&name) else { return true };
         said.push(from_variable(option, name, &value));
         false
     });
@@ -68,7 +72,7 @@ pub fn command_line(
         arguments.extend(one?);
     }
     let path = matches.get_one::<PathBuf>("config").cloned();
-    if let Some(path) = path.or_else(|| variable("LYNCEUS_CONFIG").map(PathBuf::from)) {
+    if let Some(path) = path.or_else(|| given_by(CONFIG).map(PathBuf::from)) {
         arguments.extend(from_file(&role, &free, &path)?);
     }
     // The first is the name of the program.
@@ -124,6 +128,12 @@ fn name(option: &Arg) -> String {
         name.push_str(rest);
     }
     if is_list(option) { format!("{name}s") } else { name }
+}
+
+/// The variable that says it: as the file calls it, in capitals.
+fn variable(option: &Arg) -> String {
+    let plural = if is_list(option) { "S" } else { "" };
+    format!("{VARIABLE}{}{plural}", long(option).to_uppercase().replace('-', "_"))
 }
 
 fn is_list(option: &Arg) -> bool {
@@ -231,6 +241,47 @@ fn arguments(option: &Arg, value: &Value, from: &str) -> Result<Vec<OsString>, S
         return Err(wrong(lines.join(" ").trim_start_matches("error: ").to_owned()));
     }
     Ok(arguments.into_iter().map(OsString::from).collect())
+}
+
+/// Variables that begin as ours do and say nothing. Those that Kubernetes makes where a Service is called
+/// `lynceus…` are nobody's mistake.
+pub fn unknown(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<SettingsError> {
+    let role = role();
+    let known = options(&role).map(variable).chain([CONFIG.to_owned()]);
+    // All begin alike: likeness is of the rest.
+    let known: Vec<String> = known.map(|name| name.replacen(VARIABLE, "", 1)).collect();
+    let mut unknown: Vec<String> = variables
+        .filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let rest = name.strip_prefix(VARIABLE)?.to_owned();
+            (!is_of_service(&name, &value) && !known.contains(&rest)).then_some(rest)
+        })
+        .collect();
+    unknown.sort();
+    let whole = |rest: String| format!("{VARIABLE}{rest}");
+    let error = |rest: String| {
+        let near = near(&rest, known.iter()).map(whole);
+        SettingsError::Variable { name: whole(rest), near }
+    };
+    unknown.into_iter().map(error).collect()
+}
+
+/// pkg/kubelet/envvars/envvars.go of Kubernetes: `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT`,
+/// `NAME_SERVICE_PORT_HTTP`, `NAME_PORT`, `NAME_PORT_80_TCP`, `NAME_PORT_80_TCP_ADDR`.
+fn is_of_service(name: &str, value: &OsStr) -> bool {
+    let is_number = |word: &str| word.parse::<u16>().is_ok();
+    let of_port = |(_, rest): (&str, &str)| {
+        let mut words = rest.split('_');
+        words.next().is_some_and(is_number)
+            && matches!(words.next(), Some("TCP" | "UDP" | "SCTP"))
+            && matches!(words.next(), None | Some("PROTO" | "PORT" | "ADDR"))
+    };
+    let is_url = || value.to_str().is_some_and(|value| value.contains("://"));
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.rsplit_once("_PORT_").is_some_and(of_port)
+        || (name.ends_with("_PORT") && is_url())
 }
 
 /// What counts, as YAML that is such a file.

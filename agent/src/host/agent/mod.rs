@@ -7,6 +7,7 @@
 mod admin;
 mod answer;
 mod attached;
+mod check;
 mod collect;
 mod push;
 mod question;
@@ -31,6 +32,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
+pub use self::check::check;
 use self::{
     attached::attached,
     collect::Collector,
@@ -92,6 +94,7 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
         );
     }
     let environment = Environment(&config::process_environment);
+    check::say_what_is_ignored(&environment);
     let endpoint =
         endpoint::spans(options.spans.otlp.as_deref(), options.spans.otlp_protocol, &environment)?;
     let exporter = endpoint.as_ref().map(Exporter::new).transpose()?;

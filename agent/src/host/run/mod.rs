@@ -97,6 +97,8 @@ impl Session {
     /// Everything that can go wrong before the command runs.
     fn prepare(options: &RunOptions, command: &CommandLine) -> anyhow::Result<Self> {
         let environment = Environment(&config::process_environment);
+        let ignored = config::unsupported(&environment);
+        or_without(options, "the value is ignored", ignored.map_or(Ok(()), Err))?;
         let protocol = options.spans.otlp_protocol;
         let endpoint = endpoint::spans(options.spans.otlp.as_deref(), protocol, &environment);
         let endpoint = or_without(options, "spans are not exported", endpoint)?;

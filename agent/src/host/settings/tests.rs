@@ -58,7 +58,7 @@ fn the_command_line_counts_more_than_variables_and_those_more_than_the_file() {
         ("LYNCEUS_DETAIL", "requests"),
         ("LYNCEUS_SPANS_PER_POD", "2"),
         ("LYNCEUS_KEEP_INSTRUMENTED", "false"),
-        ("LYNCEUS_ENV_ATTRIBUTE", "C,D"),
+        ("LYNCEUS_ENV_ATTRIBUTES", "C,D"),
     ];
     let options = read(text, &variables, &["--detail", "all", "--env-attribute=E"]).unwrap();
     assert_eq!((options.detail, options.spans_per_pod), (DetailOption::All, 2));
@@ -99,6 +99,37 @@ fn what_is_wrong_is_named() {
         |_| None,
     );
     assert_eq!(absent.unwrap_err().to_string(), "reading /nowhere/x");
+}
+
+#[test]
+fn a_variable_of_no_option_is_told_and_that_of_a_service_is_not() {
+    let check = |name: &str, value: &str, expected: &str| {
+        let found = unknown([(name.into(), value.into())].into_iter());
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found.join("\n"), expected, "{name}");
+    };
+    check("LYNCEUS_RING_BYTES", "4096", "");
+    check("LYNCEUS_ENV_ATTRIBUTES", "A", "");
+    check("LYNCEUS_CONFIG", "x", "");
+    check("RING_BYTE", "4096", "");
+    check(
+        "LYNCEUS_RING_BYTE",
+        "4096",
+        "LYNCEUS_RING_BYTE is the variable of no option; did you mean LYNCEUS_RING_BYTES?",
+    );
+    check("LYNCEUS_XYZZY", "1", "LYNCEUS_XYZZY is the variable of no option");
+    check("LYNCEUS_CHECK_CONFIG", "true", "LYNCEUS_CHECK_CONFIG is the variable of no option");
+    for name in ["LYNCEUS", "LYNCEUS_AGENT"] {
+        check(&format!("{name}_SERVICE_HOST"), "10.0.0.1", "");
+        check(&format!("{name}_SERVICE_PORT"), "9464", "");
+        check(&format!("{name}_SERVICE_PORT_ADMIN"), "9464", "");
+        check(&format!("{name}_PORT"), "tcp://10.0.0.1:9464", "");
+        check(&format!("{name}_PORT_9464_TCP"), "tcp://10.0.0.1:9464", "");
+        check(&format!("{name}_PORT_9464_TCP_ADDR"), "10.0.0.1", "");
+        check(&format!("{name}_PORT_9464_TCP_PORT"), "9464", "");
+    }
+    let own = "LYNCEUS_ADMIN_PORT is the variable of no option; did you mean LYNCEUS_ADMIN?";
+    check("LYNCEUS_ADMIN_PORT", "9464", own);
 }
 
 #[test]
