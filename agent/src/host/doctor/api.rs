@@ -35,24 +35,22 @@ pub(super) fn all(place: Place) -> Vec<Check> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let asked = match runtime {
         Ok(runtime) => runtime.block_on(async { tokio::time::timeout(LIMIT, ask(place)).await }),
-        Err(error) => return vec![unanswered(place, say::chain(&error))],
+        Err(error) => return unanswered(place, say::chain(&error)),
     };
-    asked.unwrap_or_else(|_| {
-        vec![unanswered(place, format!("no answer within {} s", LIMIT.as_secs()))]
-    })
+    asked.unwrap_or_else(|_| unanswered(place, format!("no answer within {} s", LIMIT.as_secs())))
 }
 
 async fn ask(place: Place) -> Vec<Check> {
     let client = match Client::try_default().await {
         Ok(client) => client,
-        Err(error) => return vec![unanswered(place, say::chain(&error))],
+        Err(error) => return unanswered(place, say::chain(&error)),
     };
     let mut checks = Vec::new();
     for (resource, verbs) in WANTED {
         match refused(&client, resource, &verbs).await {
             Ok(refused) => checks.push(right(place, resource, &verbs, &refused)),
             Err(error) => {
-                checks.push(unanswered(place, say::chain(&error)));
+                checks.extend(unanswered(place, say::chain(&error)));
                 return checks;
             }
         }
@@ -61,9 +59,10 @@ async fn ask(place: Place) -> Vec<Check> {
     checks
 }
 
-fn unanswered(place: Place, why: String) -> Check {
-    Check::of_agent(NAME, place.lack(Verdict::Failed), why)
-        .remedy("without it nobody says which pods are selected: nothing is exported")
+fn unanswered(place: Place, why: String) -> Vec<Check> {
+    let server = Check::of_agent(NAME, place.lack(Verdict::Failed), why)
+        .remedy("without it nobody says which pods are selected: nothing is exported");
+    vec![server, node_without_api(place)]
 }
 
 /// Of these verbs, in all namespaces.
