@@ -117,6 +117,14 @@ pub struct AgentOptions {
     #[arg(long, value_name = "DETAIL", default_value = "all", help_heading = "Selection")]
     pub detail: DetailOption,
 
+    /// Say this label of a pod, if it has it, of all its spans, as k8s.pod.label.NAME; may be given several
+    /// times
+    #[arg(long = "label-attribute", value_name = "NAME", help_heading = "Output")]
+    pub label_attributes: Vec<String>,
+    /// Likewise this annotation, as k8s.pod.annotation.NAME. What it says leaves the node as it is
+    #[arg(long = "annotation-attribute", value_name = "NAME", help_heading = "Output")]
+    pub annotation_attributes: Vec<String>,
+
     /// The host's control groups; the default is /host/sys/fs/cgroup, else /sys/fs/cgroup
     #[arg(long, value_name = "DIR", help_heading = "Tuning")]
     pub cgroup_root: Option<PathBuf>,

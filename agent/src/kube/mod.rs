@@ -8,7 +8,7 @@ mod identity;
 pub mod name;
 pub mod node;
 pub mod object;
-mod resource;
+pub mod resource;
 pub mod scope;
 pub mod select;
 pub mod story;

@@ -14,12 +14,21 @@ const INSTANCE: &str = "app.kubernetes.io/instance";
 const NAME: &str = "app.kubernetes.io/name";
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// Of a pod's own span, or of what is in one of its containers. `given` comes from the agent's
-/// configuration, and yields to what the pod says.
+/// What the agent's configuration wants said of all pods.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Attributes with their values, which yield to what the pod says.
+    pub given: Vec<(String, String)>,
+    /// Names of labels and annotations that are attributes where a pod has them.
+    pub labels: Vec<String>,
+    pub annotations: Vec<String>,
+}
+
+/// Of a pod's own span, or of what is in one of its containers.
 pub(super) fn resource(
     pod: &Pod,
     container: Option<(&ContainerStatus, &Instance<'_>)>,
-    given: &[(String, String)],
+    wanted: &Wanted,
 ) -> Resource {
     let mut all: BTreeMap<String, Value> = BTreeMap::new();
     let mut put = |key: &str, value: &str| {
@@ -27,7 +36,7 @@ pub(super) fn resource(
             all.insert(key.to_owned(), value.into());
         }
     };
-    for (key, value) in given {
+    for (key, value) in &wanted.given {
         put(key, value);
     }
     put("os.type", "linux");
@@ -68,6 +77,14 @@ pub(super) fn resource(
             if label(VERSION).is_none() {
                 all.insert(key::SERVICE_VERSION.to_owned(), tag.into());
             }
+        }
+    }
+    for (prefix, names, values) in [
+        (key::K8S_POD_LABEL, &wanted.labels, &pod.meta.labels),
+        (key::K8S_POD_ANNOTATION, &wanted.annotations, &pod.meta.annotations),
+    ] {
+        for (name, value) in names.iter().filter_map(|name| values.get_key_value(name)) {
+            all.insert(format!("{prefix}.{name}"), value.as_str().into());
         }
     }
     for (name, value) in &pod.meta.annotations {
@@ -136,7 +153,11 @@ mod tests {
     }
 
     fn said(pod: &Pod, key: &str) -> Option<String> {
-        let found = resource(pod, None, &[]).attributes;
+        said_if(pod, &Wanted::default(), key)
+    }
+
+    fn said_if(pod: &Pod, wanted: &Wanted, key: &str) -> Option<String> {
+        let found = resource(pod, None, wanted).attributes;
         let found = found.into_iter().find(|attribute| attribute.key == key)?;
         if let Value::Str(text) = found.value { Some(text) } else { None }
     }
@@ -158,6 +179,28 @@ mod tests {
         check(&labelled, "a");
         assert_eq!(said(&labelled, "k8s.job.name").as_deref(), Some("once"));
         assert_eq!(said(&labelled, "service.namespace").as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn labels_and_annotations_are_said_where_they_are_asked_for() {
+        let mut labelled = pod(None, &[("team", "blue"), ("example.com/tier", "")]);
+        let owner = ("example.com/owner".to_owned(), "o@example.com".to_owned());
+        labelled.meta.annotations = [owner, ("secret".to_owned(), "s".to_owned())].into();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let wanted = Wanted {
+            given: Vec::new(),
+            labels: names(&["team", "example.com/tier", "absent"]),
+            annotations: names(&["example.com/owner"]),
+        };
+        let check = |key: &str, expected: Option<&str>| {
+            assert_eq!(said_if(&labelled, &wanted, key).as_deref(), expected, "{key}");
+            assert_eq!(said(&labelled, key), None, "{key} without being asked for");
+        };
+        check("k8s.pod.label.team", Some("blue"));
+        check("k8s.pod.label.example.com/tier", Some(""));
+        check("k8s.pod.label.absent", None);
+        check("k8s.pod.annotation.example.com/owner", Some("o@example.com"));
+        check("k8s.pod.annotation.secret", None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     identity::{container_span_id, pod_span_id},
     name::{ContainerId, Uid},
     object::{Pod, Terminated},
-    resource::resource,
+    resource::{Wanted, resource},
 };
 use crate::{
     id::{SpanId, TraceId},
@@ -153,7 +153,7 @@ pub(super) struct PodRun<'a> {
 }
 
 /// The span of a pod. What its containers did is within it.
-pub(super) fn pod(run: PodRun<'_>, trace_id: TraceId, given: &[(String, String)]) -> Span {
+pub(super) fn pod(run: PodRun<'_>, trace_id: TraceId, wanted: &Wanted) -> Span {
     let PodRun { pod, seen: mut within, left, spent } = run;
     left.into_iter().for_each(|time| within.at(time));
     let began = unix(pod.status.start_time).or_else(|| unix(pod.meta.created));
@@ -187,7 +187,7 @@ pub(super) fn pod(run: PodRun<'_>, trace_id: TraceId, given: &[(String, String)]
         status: if failed { Status::Error } else { Status::Unset },
         attributes,
         events: spent.into_iter().collect(),
-        resource: Some(Arc::new(resource(pod, None, given))),
+        resource: Some(Arc::new(resource(pod, None, wanted))),
         ..bare(trace_id, start, end)
     }
 }

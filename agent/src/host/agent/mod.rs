@@ -59,6 +59,7 @@ use crate::{
     id::SpanId,
     kube::{
         node::{self, Node},
+        resource::Wanted,
         select::Unsaid,
         story::Limited,
     },
@@ -127,10 +128,10 @@ fn run(options: &AgentOptions) -> anyhow::Result<()> {
     let closing = signals.handle();
     let (batches, incoming) = sync_channel(BATCHES);
     let (changes, changed) = sync_channel(CHANGES);
-    let name = options.node_name.clone();
+    let (name, annotations) = (options.node_name.clone(), options.annotation_attributes.clone());
     // It ends with the process: a watch can wait for minutes for the API server.
     thread::Builder::new().name("watch".to_owned()).spawn(move || {
-        runtime.block_on(watch::run(client, name, changes));
+        runtime.block_on(watch::run(client, name, annotations, changes));
     })?;
     thread::scope(|threads| {
         threads.spawn(|| {
@@ -213,7 +214,11 @@ fn node(
             traced: options.default == Whether::Enabled,
             detail: options.detail.into(),
         },
-        given: config::given(environment)?,
+        wanted: Wanted {
+            given: config::given(environment)?,
+            labels: options.label_attributes.clone(),
+            annotations: options.annotation_attributes.clone(),
+        },
         clock,
         began: clocks::boot(),
         spans_per_pod: options.spans_per_pod,

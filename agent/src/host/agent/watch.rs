@@ -79,8 +79,13 @@ impl kube::Resource for Wanted {
     }
 }
 
-/// Until nobody listens any more.
-pub(super) async fn run(client: Client, node: String, changes: SyncSender<Change>) {
+/// Until nobody listens any more. Of annotations that are not ours those are kept that are named.
+pub(super) async fn run(
+    client: Client,
+    node: String,
+    annotations: Vec<String>,
+    changes: SyncSender<Change>,
+) {
     let namespaces: Api<PartialObjectMeta<Object>> = Api::all(client.clone());
     let pods: Api<Wanted> = Api::all(client);
     let fields = format!("spec.nodeName={node}");
@@ -88,7 +93,7 @@ pub(super) async fn run(client: Client, node: String, changes: SyncSender<Change
     let pods = watcher(pods, config().fields(&fields)).default_backoff();
     let namespaces = watcher(namespaces, config()).default_backoff();
     let mut of_pods = Listing::new(|wanted| {
-        let pod = pod(wanted);
+        let pod = pod(wanted, &annotations);
         (pod.meta.uid.clone(), pod)
     });
     let mut of_namespaces = Listing::new(|object: PartialObjectMeta<Object>| {
@@ -196,7 +201,7 @@ impl<K: Clone + Eq + std::hash::Hash, V: Clone, F> Listing<K, V, F> {
     }
 }
 
-fn pod(wanted: Wanted) -> Pod {
+fn pod(wanted: Wanted, named: &[String]) -> Pod {
     let Wanted { metadata, spec, status } = wanted;
     let owners = metadata.owner_references.unwrap_or_default();
     let owner = owners.into_iter().find(|owner| owner.controller == Some(true));
@@ -205,17 +210,18 @@ fn pod(wanted: Wanted) -> Pod {
         name: metadata.name.unwrap_or_default(),
         namespace: metadata.namespace.unwrap_or_default(),
         labels: metadata.labels.unwrap_or_default(),
-        annotations: annotations(metadata.annotations.unwrap_or_default()),
+        annotations: annotations(metadata.annotations.unwrap_or_default(), named),
         owner: owner.map(|owner| Owner { kind: owner.kind, name: owner.name, uid: Uid(owner.uid) }),
         created: metadata.creation_timestamp.map(|time| time.0),
     };
     Pod { meta, spec, status }
 }
 
-fn annotations(mut all: Map) -> Map {
+fn annotations(mut all: Map, named: &[String]) -> Map {
     const OURS: [&str; 3] =
         ["lynceus.dev/", "resource.opentelemetry.io/", "kubernetes.io/config.hash"];
-    all.retain(|name, _| OURS.iter().any(|ours| name.starts_with(ours)));
+    let is_ours = |name: &String| OURS.iter().any(|ours| name.starts_with(ours));
+    all.retain(|name, _| is_ours(name) || named.contains(name));
     all
 }
 
@@ -241,6 +247,15 @@ mod tests {
             Step::Listed => "listed".to_owned(),
         };
         steps.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn annotations_that_nobody_needs_are_not_kept() {
+        let all = ["lynceus.dev/trace", "example.com/owner", "example.com/owners", "x"];
+        let all = all.map(|name| (name.to_owned(), String::new())).into();
+        let kept = annotations(all, &["example.com/owner".to_owned()]);
+        let kept: Vec<&str> = kept.keys().map(String::as_str).collect();
+        assert_eq!(kept, ["example.com/owner", "lynceus.dev/trace"]);
     }
 
     #[test]

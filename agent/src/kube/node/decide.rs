@@ -130,7 +130,7 @@ impl Node {
             name: status.name.clone(),
             place,
             detail: selected.detail,
-            resource: Arc::new(resource(pod, Some((status, &instance)), &self.config.given)),
+            resource: Arc::new(resource(pod, Some((status, &instance)), &self.config.wanted)),
         });
         // Spans that are under way keep what they have.
         if scope.as_ref() != Some(&found) || *state != State::Told {

@@ -33,6 +33,7 @@ use super::{
     hold::{self, Hold},
     name::{Name, Uid},
     object::Namespace,
+    resource::Wanted,
     select::Unsaid,
     story::{Limited, Seen},
 };
@@ -67,8 +68,8 @@ pub enum Action {
 
 pub struct Config {
     pub unsaid: Unsaid,
-    /// Attributes of all resources.
-    pub given: Vec<(String, String)>,
+    /// Of all resources.
+    pub wanted: Wanted,
     pub clock: Clock,
     /// When the agent began.
     pub began: BootNanos,

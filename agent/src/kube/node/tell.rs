@@ -40,12 +40,12 @@ impl Node {
                     waits = true;
                 } else if known.told.insert(instance.id.clone()) {
                     known.seen.take(seen);
-                    let given = &self.config.given;
+                    let wanted = &self.config.wanted;
                     let run = story::Run {
                         pod: &pod.meta.uid,
                         container: &instance.id,
                         name: &status.name,
-                        resource: Arc::new(resource(pod, Some((status, &instance)), given)),
+                        resource: Arc::new(resource(pod, Some((status, &instance)), wanted)),
                         seen,
                         end: instance.ended.map_or(story::End::Unsaid, story::End::Said),
                         limited: limited(&self.cgroups, &self.config, &instance.id),
@@ -81,7 +81,7 @@ impl Node {
         let Some(pod) = &known.pod else { return };
         if !std::mem::replace(&mut known.pod_told, true) {
             let run = story::PodRun { pod, seen: known.seen, left, spent: known.spent };
-            let span = story::pod(run, trace_id, &self.config.given);
+            let span = story::pod(run, trace_id, &self.config.wanted);
             self.actions.push(Action::Told(span.span_id));
             self.pipeline.tell(span, out);
         }

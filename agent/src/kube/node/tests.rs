@@ -14,6 +14,7 @@ use crate::{
         identity::{container_span_id, pod_span_id, run_trace_id},
         name::{ContainerId, Uid},
         object::{ContainerStatus, Namespace, Owner, Pod, Terminated},
+        resource::Wanted,
         select::{Detail, TRACE, Unsaid},
         story::Limited,
     },
@@ -68,7 +69,7 @@ fn node(was_told: Box<dyn Fn(SpanId) -> bool>) -> Node {
     let unsaid = Unsaid { traced: false, detail: Detail::All };
     let config = Config {
         unsaid,
-        given: Vec::new(),
+        wanted: Wanted::default(),
         clock,
         began: BootNanos(0),
         spans_per_pod: MOST,

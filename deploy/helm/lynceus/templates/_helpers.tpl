@@ -35,6 +35,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- range .Values.envAttributes }}
 - {{ printf "--env-attribute=%s" . | quote }}
 {{- end }}
+{{- range .Values.labelAttributes }}
+- {{ printf "--label-attribute=%s" . | quote }}
+{{- end }}
+{{- range .Values.annotationAttributes }}
+- {{ printf "--annotation-attribute=%s" . | quote }}
+{{- end }}
 {{- if .Values.keepInstrumented }}
 - --keep-instrumented
 {{- end }}

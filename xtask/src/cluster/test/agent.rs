@@ -62,6 +62,7 @@ fn a_job_is_a_trace(cluster: &Cluster) -> Result<()> {
         ("error.type", "3"),
         ("k8s.container.name", "main"),
         ("k8s.job.name", "one"),
+        ("k8s.pod.label.job-name", "one"),
         ("k8s.node.name", "node1"),
         ("service.name", "one"),
         ("service.namespace", TRACED),

@@ -105,6 +105,7 @@ fn install(cluster: &Cluster) -> Result<()> {
         format!("hostCgroups={}", groups.display()),
         format!("otlp.endpoint={}", Cluster::collector_url()),
         "image.pullPolicy=Never".to_owned(),
+        "labelAttributes={job-name}".to_owned(),
         "seccompProfile.type=Unconfined".to_owned(),
     ];
     let mut helm = cluster.command(setup::charts()?.helm.as_os_str())?;

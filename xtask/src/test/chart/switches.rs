@@ -75,6 +75,8 @@ pub(super) const SWITCHES: [(&str, At, &str); 65] = [
     ("default=enabled", Argument("--default"), "--default=enabled"),
     ("detail=steps", Argument("--detail"), "--detail=steps"),
     ("envAttributes={CI_JOB_ID}", Argument("--env-attribute"), "--env-attribute=CI_JOB_ID"),
+    ("labelAttributes={example.com/team}", Argument("--label-attribute"), "--label-attribute=example.com/team"),
+    ("annotationAttributes={owner}", Argument("--annotation-attribute"), "--annotation-attribute=owner"),
     ("keepInstrumented=true", Argument("--keep-instrumented"), "--keep-instrumented"),
     (r"resourceAttributes.k8s\.cluster\.name=a", Variable("OTEL_RESOURCE_ATTRIBUTES"), "k8s.cluster.name=a"),
     ("resourceAttributes.a=1 2,resourceAttributes.b=c", Variable("OTEL_RESOURCE_ATTRIBUTES"), "a=1 2,b=c"),
@@ -135,7 +137,7 @@ pub(super) const SWITCHES: [(&str, At, &str); 65] = [
 ];
 
 /// What is set, and how the refusal names it, which quotes the command line too.
-pub(super) const REFUSED: [(&str, &str); 15] = [
+pub(super) const REFUSED: [(&str, &str); 16] = [
     ("otlp.endpont=http://c:4317", "'endpont' not allowed"),
     ("keepinstrumented=true", "'keepinstrumented' not allowed"),
     ("networkPolicy.enable=true", "'enable' not allowed"),
@@ -151,4 +153,5 @@ pub(super) const REFUSED: [(&str, &str); 15] = [
     ("privileged=yes", "/privileged"),
     ("capabilities={CAP_BPF}", "/capabilities"),
     ("maxUnavailable=0", "/maxUnavailable"),
+    ("labelAttributes={team=blue}", "/labelAttributes"),
 ];
