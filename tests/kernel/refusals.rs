@@ -3,7 +3,7 @@
 use std::{
     net::TcpListener,
     os::unix::process::CommandExt as _,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use agent_tests::{
@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_closed_or_full_stderr_changes_nothing", &["sh"], full_stderr),
         trial("a_ring_that_is_too_small_loses_and_says_so", &[], small_ring),
         trial("doctor_says_that_run_works", &[], doctor),
+        trial("doctor_does_not_mind_who_reads_no_further", &[], doctor_is_not_read),
         trial("doctor_says_what_is_missing", &[], doctor_without_rights),
         full,
     ]
@@ -142,6 +143,19 @@ fn doctor() -> anyhow::Result<()> {
     let output = Command::new(binary()).arg("doctor").output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(text.contains("`lynceus run` works here"), "{text}");
+    let widest = text.lines().map(|line| line.chars().count()).max();
+    ensure!(widest == Some(100), "{widest:?} columns: {text}");
+    Ok(())
+}
+
+/// As `lynceus doctor | head -1` does.
+fn doctor_is_not_read() -> anyhow::Result<()> {
+    let mut command = Command::new(binary());
+    let mut doctor = command.arg("doctor").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(doctor.stdout.take());
+    let output = doctor.wait_with_output()?;
+    let said = said(&output);
+    ensure!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
     Ok(())
 }
 

@@ -233,10 +233,9 @@ fn requests(probes: &mut Probes) -> Vec<Check> {
                 None => Check::new(name, Verdict::Ok, "loaded, verified and attached"),
                 Some(what) => Check::new(name, Verdict::Limited, what),
             },
-            Err(error) => {
-                let found = format!("{}; {instead}", why::refused(&error));
-                Check::new(name, Verdict::Information, found).detail(why::detail(&error))
-            }
+            Err(error) => Check::new(name, Verdict::Information, why::refused(&error))
+                .detail(why::detail(&error))
+                .remedy(instead.as_str()),
         });
     }
     match used {

@@ -43,7 +43,7 @@ pub(crate) struct Check {
     pub(crate) verdict: Verdict,
     pub(crate) need: Need,
     pub(crate) found: String,
-    /// What to do about it.
+    /// What to do about it, or what is done instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) remedy: Option<String>,
     /// What the kernel said, in its own words.

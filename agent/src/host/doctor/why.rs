@@ -28,15 +28,17 @@ mod number {
 /// Why it is not attached, without the kernel's own words where there are others.
 pub(super) fn refused(error: &LoadError) -> String {
     let LoadError::Attach { program, target, source } = error else { return say::chain(error) };
-    match source {
-        ProgramError::KProbeError(KProbeError::FileError { .. }) => {
-            "this kernel has no kprobes for programs (CONFIG_KPROBE_EVENTS), or /sys is not whole"
-                .to_owned()
-        }
-        ProgramError::Btf(_) => format!("{target} is not in this kernel"),
-        _ if verifier_log(error).is_some() => format!("the verifier refused {program}"),
-        _ => of_number(source, Rights::of_this_process()).unwrap_or_else(|| say::chain(error)),
+    if matches!(source, ProgramError::KProbeError(KProbeError::FileError { .. })) {
+        return "this kernel has no kprobes for programs (CONFIG_KPROBE_EVENTS), or /sys is not whole"
+            .to_owned();
     }
+    if matches!(source, ProgramError::Btf(_)) {
+        return format!("{target} is not in this kernel");
+    }
+    if verifier_log(error).is_some() {
+        return format!("the verifier refused {program}");
+    }
+    of_number(source, Rights::of_this_process()).unwrap_or_else(|| say::chain(error))
 }
 
 /// What the kernel's number means of a program.
@@ -47,8 +49,8 @@ pub(super) fn of_number(error: &(dyn Error + 'static), rights: Rights) -> Option
             return Some(format!("not allowed: {} missing", missing.join(" and ")));
         }
         number::EPERM | number::EACCES => {
-            "not allowed by this kernel, though the rights are there: a security module or a \
-             sandbox forbids it, or the kernel was built without"
+            "not allowed, though the rights are there (a security module, a sandbox, or how the \
+             kernel was built)"
         }
         number::ENOENT => "what it is for is not in this kernel",
         number::EINVAL => "this kernel does not know it",
