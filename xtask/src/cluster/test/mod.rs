@@ -21,6 +21,7 @@ mod collected;
 mod cron;
 mod daemon;
 mod deleted;
+mod doctor;
 mod entries;
 mod gauge;
 mod host_network;
@@ -102,6 +103,7 @@ fn tests() -> impl Iterator<Item = Test> {
         .chain(of_pods)
         .chain(outage::TESTS)
         .chain(admin::TESTS)
+        .chain(doctor::TESTS)
         .chain(smoke::TESTS)
 }
 
