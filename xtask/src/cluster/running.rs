@@ -99,11 +99,16 @@ impl Cluster {
 
     /// Applies manifests, in YAML or JSON.
     pub(crate) fn apply(&self, manifests: &str) -> Result<String> {
+        self.apply_as(&[], manifests)
+    }
+
+    /// As [`Cluster::apply`], with more options.
+    pub(super) fn apply_as(&self, options: &[&str], manifests: &str) -> Result<String> {
         let mut file = tempfile::NamedTempFile::new_in(self.place.run())
             .context("making a file for manifests")?;
         std::io::Write::write_all(&mut file, manifests.as_bytes()).context("writing manifests")?;
         let path = file.path().display().to_string();
-        self.kubectl(&["apply", "--filename", &path])
+        self.kubectl(&[&["apply", "--filename", &path], options].concat())
     }
 
     /// Makes the images of an archive known to the node.

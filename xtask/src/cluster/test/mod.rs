@@ -15,6 +15,7 @@ use crate::{image, say};
 mod account;
 mod admin;
 mod agent;
+mod applied;
 mod arrivals;
 mod churn;
 mod collected;
@@ -104,6 +105,7 @@ fn tests() -> impl Iterator<Item = Test> {
         .chain(outage::TESTS)
         .chain(admin::TESTS)
         .chain(doctor::TESTS)
+        .chain(applied::TESTS)
         .chain(smoke::TESTS)
 }
 
