@@ -49,7 +49,7 @@ impl At {
 
 /// What is set, where its effect is, and what is there then.
 #[rustfmt::skip]
-pub(super) const SWITCHES: [(&str, At, &str); 65] = [
+pub(super) const SWITCHES: &[(&str, At, &str)] = &[
     // Nothing.
     ("", Agent("/image"), image::NAME),
     ("", Object("DaemonSet", "/metadata/labels/app.kubernetes.io~1version"), env!("CARGO_PKG_VERSION")),
