@@ -48,7 +48,7 @@ pub(crate) static CGROUPS: HashMap<u64, Policy> = HashMap::with_max_entries(16 *
 #[map]
 pub(crate) static READER: Array<u64> = Array::with_max_entries(1, 0);
 
-/// What user space knows of the control groups, for whoever reads the ring after it. 4 096 entries, as they
+/// What user space knows of the control groups, for whoever reads the ring after it. 16 384 entries, as they
 /// come: 280 bytes each. No program uses it.
 #[map]
 pub(crate) static NAMES: HashMap<u64, Named> =

@@ -1,8 +1,8 @@
 //! What stays attached while nobody reads.
 
-use std::path::PathBuf;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
-use agent::host::load::{Options, Probes};
+use agent::host::load::{Options, PinOptions, Probes};
 use agent_tests::need::trial;
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("pins_keep_what_happens_for_the_next_reader", &[], what_happens_is_kept),
         trial("pins_of_others_are_taken_away", &[], others_are_taken_away),
+        trial("pins_are_in_no_foreign_folder", &[], foreign_folders_are_refused),
     ]
 }
 
@@ -37,7 +38,8 @@ impl Pinned {
     }
 
     fn options(&self) -> Options {
-        Options { pins: Some(self.folder()), ..options(0) }
+        let pins = PinOptions { folder: self.folder(), attached: String::new() };
+        Options { pins: Some(pins), ..options(0) }
     }
 }
 
@@ -97,7 +99,7 @@ fn others_are_taken_away() -> anyhow::Result<()> {
     let (group, pinned) = (Group::make()?, Pinned::make()?);
     drop(Traced::attached(&group, pinned.options())?);
     let folders = || -> anyhow::Result<Vec<_>> {
-        let folders = std::fs::read_dir(pinned.folder())?;
+        let folders = fs::read_dir(pinned.folder())?;
         Ok(folders.map(|one| one.map(|one| one.file_name())).collect::<Result<_, _>>()?)
     };
     let before = folders()?;
@@ -105,5 +107,22 @@ fn others_are_taken_away() -> anyhow::Result<()> {
     let probes = Traced::attached(&group, other)?.probes;
     let after = folders()?;
     ensure!(!probes.is_adopted() && after.len() == 1 && before != after, "{before:?}, {after:?}");
+    Ok(())
+}
+
+/// A folder that is on no BPF file system, and one to which others can write.
+fn foreign_folders_are_refused() -> anyhow::Result<()> {
+    let pinned = Pinned::make()?;
+    let elsewhere = TempDir::new()?;
+    let refused = |folder: PathBuf| {
+        let pins = PinOptions { folder, attached: String::new() };
+        let loaded = Probes::load(Options { pins: Some(pins), ..options(0) });
+        loaded.err().is_some_and(|error| error.is_of_pins())
+    };
+    ensure!(refused(elsewhere.path().join("lynceus")), "no BPF file system");
+    let open = pinned.folder();
+    fs::create_dir(&open)?;
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
+    ensure!(refused(open), "others can write to it");
     Ok(())
 }

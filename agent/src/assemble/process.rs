@@ -94,7 +94,6 @@ impl Open {
         environ: Environ,
         placement: Placement,
     ) {
-        self.start = exec.time;
         self.program = Program::new(exec, environ);
         self.placement = placement;
         self.records = self.records.saturating_add(exec.records);

@@ -60,10 +60,12 @@ impl Correlator {
     pub(super) fn without_exec(&self, exit: &Exit, above: TaskId) -> Placement {
         let span_id = process_span_id(&self.boot_id, exit.process);
         let cgroup_id = self.inner.get(&exit.cgroup_id).copied().unwrap_or(exit.cgroup_id);
-        let scope = self.scope_at(cgroup_id).filter(|_| !self.known.contains_key(&above));
-        match scope {
-            Some(scope) => self.below_unknown(above, &scope, span_id),
-            None => self.below(above, span_id),
+        match (self.known.get(&above), self.scope_at(cgroup_id)) {
+            (Some(known), Some(scope)) if known.is_resident && exit.owner == exit.process => {
+                Placement::top_of(&scope, span_id)
+            }
+            (None, Some(scope)) => self.below_unknown(above, &scope, span_id),
+            (Some(_), _) | (None, None) => self.below(above, span_id),
         }
     }
 

@@ -37,7 +37,7 @@ impl Kept {
 
 impl Probes {
     /// Somebody reads the ring. Said once a second, where programs outlive this process.
-    pub fn is_read(&mut self, now: BootNanos) -> Result<(), LoadError> {
+    pub fn renew_reader(&mut self, now: BootNanos) -> Result<(), LoadError> {
         if !self.is_pinned() {
             return Ok(());
         }

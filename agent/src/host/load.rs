@@ -90,8 +90,16 @@ pub struct Options {
     /// Trace processes by their control groups.
     pub cgroups: Option<ByCgroup>,
     pub log: ProbeLog,
-    /// A folder of a BPF file system: what is attached stays there when this process ends.
-    pub pins: Option<PathBuf>,
+    /// Where what is attached stays when this process ends.
+    pub pins: Option<PinOptions>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PinOptions {
+    /// A folder of a BPF file system.
+    pub folder: PathBuf,
+    /// What is attached depends on this, too.
+    pub attached: String,
 }
 
 impl Default for Options {
@@ -159,8 +167,11 @@ impl Probes {
             settings.execs_per_second = by.execs_per_second;
         }
         let sizes = [options.ring_bytes, options.max_tasks].map(u32::to_le_bytes).concat();
-        let key = [object.as_bytes(), settings.as_bytes(), &sizes];
-        let open = |root: &PathBuf| Pins::open(root, &key);
+        let open = |pins: &PinOptions| {
+            let attached = pins.attached.as_bytes();
+            let key = [object.as_bytes(), settings.as_bytes(), &sizes, attached];
+            Pins::open(&pins.folder, &key)
+        };
         let pins = options.pins.as_ref().map(open).transpose()?;
         let mut loader = EbpfLoader::new();
         loader
@@ -170,10 +181,20 @@ impl Probes {
             .map_max_entries("TASKS", options.max_tasks)
             .map_max_entries("THREADS", options.max_tasks.saturating_mul(2))
             .map_max_entries("SCRATCH", copies_len + 2);
-        for (name, pins) in pin::MAPS.into_iter().zip(pins.iter().cycle()) {
-            loader.map_pin_path(name, pins.map(name));
+        if let Some(pins) = &pins {
+            for name in pin::MAPS {
+                loader.map_pin_path(name, pins.map(name));
+            }
+        } else {
+            loader.map_max_entries("TOLD", 1);
         }
-        let ebpf = loader.load(object.as_bytes()).map_err(LoadError::Object)?;
+        let ebpf = match loader.load(object.as_bytes()) {
+            Ok(ebpf) => ebpf,
+            Err(error) => {
+                pins.map_or(Ok(()), |pins| pins.remove())?;
+                return Err(LoadError::Object(error));
+            }
+        };
         Ok(Self {
             links: pins.as_ref().map(|_| Links::default()),
             pins,
@@ -194,7 +215,7 @@ impl Probes {
         let Some(pins) = self.pins.as_ref().filter(|pins| pins.is_whole()) else {
             return Ok(false);
         };
-        self.adopted = pins.programs()?;
+        self.adopted = pins.programs().or_else(|fault| pins.remove().and(Err(fault)))?;
         let of_processes = PROCESS_FAMILY.map(|(program, _)| program);
         let is_other = |name: &&String| {
             let program = name.split('_').next().unwrap_or_default();
@@ -224,7 +245,8 @@ impl Probes {
     /// From here on what is attached stays when this process ends, unless it is detached.
     pub fn keep(&mut self) -> Result<(), LoadError> {
         if let (Some(pins), Some(links)) = (&self.pins, self.links.take()) {
-            pins.keep(links, &mut self.ebpf)?;
+            let kept = pins.keep(links, &mut self.ebpf);
+            kept.or_else(|fault| pins.remove().and(Err(fault)))?;
         }
         Ok(())
     }
@@ -234,7 +256,7 @@ impl Probes {
         match how {
             Attach::Only(form) => self.attach_all(form),
             Attach::Auto => self.attach_all(Form::Btf).or_else(|refused| {
-                self.detach()?;
+                self.unload_all()?;
                 // What is wrong with the better form is what there is to say.
                 self.attach_all(Form::Raw).or(Err(refused))
             }),
@@ -298,18 +320,21 @@ impl Probes {
         RingBuf::try_from(map).map_err(|source| LoadError::Map { name: "RING", source })
     }
 
-    /// No record comes any more. Gives how many events were missed until now.
+    /// No record comes any more, and nothing stays. Gives how many events were missed until now.
     pub fn detach(&mut self) -> Result<u64, LoadError> {
         let missed = self.missed();
         self.missed_before = missed;
-        self.links = self.links.as_ref().map(|_| Links::default());
+        self.adopted.clear();
         if let Some(pins) = &self.pins {
             pins.remove()?;
         }
-        for (_, program) in self.ebpf.programs_mut() {
-            unload(program)?;
-        }
+        self.unload_all()?;
         Ok(missed)
+    }
+
+    fn unload_all(&mut self) -> Result<(), LoadError> {
+        self.links = self.links.as_ref().map(|_| Links::default());
+        self.ebpf.programs_mut().try_for_each(|(_, program)| unload(program))
     }
 
     /// Whether something can come in between a tracepoint's program.

@@ -7,13 +7,21 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io,
-    os::fd::OwnedFd,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
 use aya::{Ebpf, pin::PinError, programs::links::FdLink};
 
-use super::object;
+use nix::{
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+    unistd::geteuid,
+};
+
+use super::{object, say};
 use crate::id::SpanId;
 
 /// What records, and what they are about, are in.
@@ -43,6 +51,8 @@ pub enum PinFault {
         #[source]
         source: io::Error,
     },
+    #[error("{0} is not a directory of a BPF file system that only this user can write to")]
+    Foreign(PathBuf),
     #[error("pinning {path}")]
     Pin {
         path: PathBuf,
@@ -96,13 +106,29 @@ impl Pins {
     pub(super) fn open(root: &Path, key: &[&[u8]]) -> Result<Self, PinFault> {
         let own = SpanId::derive("pins", key).to_string();
         let at = |what| move |source| PinFault::File { what, path: root.to_owned(), source };
-        fs::create_dir_all(root).map_err(at("making"))?;
+        match fs::DirBuilder::new().mode(0o700).create(root) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(at("making")(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        if !is_ours(root).map_err(at("looking at"))? {
+            return Err(PinFault::Foreign(root.to_owned()));
+        }
         let lock = File::open(root).map_err(at("opening"))?;
         lock.try_lock().map_err(io::Error::from).map_err(at("another agent has locked"))?;
         let folder = root.join(&own);
-        let others = fs::read_dir(root).into_iter().flatten().flatten();
-        for other in others.filter(|other| other.file_name() != *own) {
-            remove(&other.path())?;
+        let is_key = |name: &str| {
+            name.len() == own.len() && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        for other in fs::read_dir(root).into_iter().flatten().flatten() {
+            let name = other.file_name().to_string_lossy().into_owned();
+            if name != own && is_key(&name) {
+                say::line(
+                    "what an agent of another version or with other options left is taken away",
+                );
+                remove(&other.path())?;
+            }
         }
         let pins = Self { folder, _lock: lock };
         if !pins.is_whole() {
@@ -173,6 +199,14 @@ impl Pins {
         let _in_use = self.folder.parent().map(fs::remove_dir);
         Ok(())
     }
+}
+
+/// Nobody else may put anything there: it would be taken for what an agent left.
+fn is_ours(root: &Path) -> io::Result<bool> {
+    let about = fs::symlink_metadata(root)?;
+    let others_write = about.permissions().mode() & 0o022 != 0;
+    let is_bpf = statfs(root)?.filesystem_type() == BPF_FS_MAGIC;
+    Ok(about.is_dir() && about.uid() == geteuid().as_raw() && !others_write && is_bpf)
 }
 
 fn remove(folder: &Path) -> Result<(), PinFault> {

@@ -1,19 +1,19 @@
 //! The probes, attached: anew, or as an agent before this one left them.
 
-use std::path::PathBuf;
-
 use crate::host::{
     capture::Capture,
     cgroups::Hierarchy,
     cli::AgentOptions,
-    load::{Attach, ByCgroup, LoadError, Options, ProbeLog, Probes},
+    clocks,
+    load::{Attach, ByCgroup, LoadError, Options, PinOptions, ProbeLog, Probes},
     say,
 };
 
 /// With pins where they are wanted and possible.
 pub(super) fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow::Result<Probes> {
-    if let Some(folder) = &options.pin {
-        match attached_at(options, hierarchy, Some(folder.clone())) {
+    if let Some(folder) = options.pin.clone() {
+        let attached = format!("{:?}", options.spans.capture);
+        match attached_at(options, hierarchy, Some(PinOptions { folder, attached })) {
             Err(error) if error.downcast_ref::<LoadError>().is_some_and(LoadError::is_of_pins) => {
                 let why = say::chain(error.as_ref());
                 say::line(format_args!("what happens while no agent runs is missed: {why}"));
@@ -27,7 +27,7 @@ pub(super) fn attached(options: &AgentOptions, hierarchy: &Hierarchy) -> anyhow:
 fn attached_at(
     options: &AgentOptions,
     hierarchy: &Hierarchy,
-    pins: Option<PathBuf>,
+    pins: Option<PinOptions>,
 ) -> anyhow::Result<Probes> {
     let mut probes = Probes::load(Options {
         ring_bytes: options.ring_bytes,
@@ -42,6 +42,7 @@ fn attached_at(
         pins,
     })?;
     if probes.adopt()? {
+        probes.renew_reader(clocks::boot())?;
         say::line("going on where an agent before this one ended");
         return Ok(probes);
     }
@@ -56,5 +57,6 @@ fn attached_at(
         }
     }
     probes.keep()?;
+    probes.renew_reader(clocks::boot())?;
     Ok(probes)
 }

@@ -151,7 +151,7 @@ impl Collector {
     ) -> Result<Collected, LoadError> {
         let mut ring = Ring::new(self.probes.take_ring()?);
         self.wait_for_lists(ends, changes, questions);
-        self.probes.is_read(clocks::boot())?;
+        self.probes.renew_reader(clocks::boot())?;
         if self.probes.is_adopted() {
             self.recall()?;
         }
@@ -172,7 +172,7 @@ impl Collector {
             if tick.is_due(now) {
                 self.node.tick(now, &mut self.batches.spans);
                 self.repair(now)?;
-                self.probes.is_read(now)?;
+                self.probes.renew_reader(now)?;
             }
             if clock.is_due(now) {
                 self.node.set_clock(clocks::both());
@@ -284,7 +284,7 @@ impl Collector {
                 return Err(error);
             }
             match walked {
-                Ok(()) => self.node.only(&all),
+                Ok(()) => self.node.only(&all, clocks::boot()),
                 Err(error) => {
                     say::line(format_args!("looking for control groups: {}", say::chain(&error)));
                 }

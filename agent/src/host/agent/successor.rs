@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
-use kube::{Api, Client, core::PartialObjectMeta};
+use kube::{Api, Client};
 
 use crate::host::{cli::AgentOptions, config::Environment, say};
 
@@ -13,11 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Successor {
     /// Of its DaemonSet: namespace, name.
     of: Option<(String, String)>,
+    /// Where that one looks for what is attached, as an argument says it.
+    pin: String,
 }
 
 impl Successor {
     pub(super) fn new(options: &AgentOptions, environment: &Environment<'_>) -> Self {
-        Self { of: environment.get("POD_NAMESPACE").zip(options.daemon_set.clone()) }
+        let pin = options.pin.as_ref().map(|folder| format!("--pin={}", folder.display()));
+        let of = environment.get("POD_NAMESPACE").zip(options.daemon_set.clone());
+        Self { of, pin: pin.unwrap_or_default() }
     }
 
     /// Where it cannot be found out, one is expected: nothing is lost by that, and the kernel side goes
@@ -29,7 +33,7 @@ impl Successor {
         let asked = runtime
             .block_on(async { tokio::time::timeout(PATIENCE, daemon_set(namespace, name)).await });
         match asked {
-            Ok(Ok(found)) => found.is_some_and(|one| one.metadata.deletion_timestamp.is_none()),
+            Ok(Ok(found)) => found.is_some_and(|found| self.is_of(&found)),
             // With a release go the rights to ask.
             Ok(Err(kube::Error::Api(refused))) if matches!(refused.code, 401 | 403) => false,
             Ok(Err(error)) => {
@@ -39,12 +43,18 @@ impl Successor {
             Err(_elapsed) => true,
         }
     }
+
+    /// It is not going, and its next agent looks at the same place.
+    fn is_of(&self, found: &DaemonSet) -> bool {
+        let template = found.spec.template.spec.as_ref();
+        let containers = template.iter().flat_map(|pod| &pod.containers);
+        let mut arguments = containers.flat_map(|one| one.args.iter().flatten());
+        found.metadata.deletion_timestamp.is_none()
+            && arguments.any(|argument| *argument == self.pin)
+    }
 }
 
-async fn daemon_set(
-    namespace: &str,
-    name: &str,
-) -> kube::Result<Option<PartialObjectMeta<DaemonSet>>> {
+async fn daemon_set(namespace: &str, name: &str) -> kube::Result<Option<DaemonSet>> {
     let client = Client::try_default().await?;
-    Api::<DaemonSet>::namespaced(client, namespace).get_metadata_opt(name).await
+    Api::namespaced(client, namespace).get_opt(name).await
 }

@@ -58,7 +58,11 @@ impl Taken {
             bytes
         };
         let taken = Self {
-            parent: parent(parent_pid).unwrap_or(TaskId::ROOT),
+            // Of one that another agent was told of, as its record had it.
+            parent: match task.parent {
+                TaskId::ROOT => parent(parent_pid).unwrap_or(TaskId::ROOT),
+                known => known,
+            },
             parent_pid,
             vpid: number("NSpid", true).unwrap_or_default(),
             uid: number("Uid", false).unwrap_or_default(),

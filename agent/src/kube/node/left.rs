@@ -163,9 +163,9 @@ fn what_was_beyond_the_limit_of_a_second_is_said_of_the_container() {
 fn control_groups_that_a_walk_does_not_find_are_gone() {
     let mut played = play(begun(pod(Some(ID), None)));
     let (node, spans) = (&mut played.node, &mut played.spans);
-    node.only(&[5, POD, CONTAINER].into());
+    node.only(&[5, POD, CONTAINER].into(), BootNanos(0));
     assert!(node.knows(CONTAINER));
-    node.only(&[5, POD].into());
+    node.only(&[5, POD].into(), BootNanos(0));
     assert!(!node.knows(CONTAINER) && node.knows(POD));
     node.tick(BootNanos(9_000_000_000), spans);
     node.pod(pod(Some(ID), Some(0)), spans);

@@ -356,11 +356,11 @@ impl Node {
     }
 
     /// All that there are were found: what is not among them is gone, and the record of it was lost.
-    pub fn only(&mut self, found: &HashSet<u64>) {
+    pub fn only(&mut self, found: &HashSet<u64>, now: BootNanos) {
         let is_there = |id: u64, cgroup: &Cgroup| cgroup.gone.is_some() || found.contains(&id);
         let absent = self.cgroups.iter().filter(|(id, cgroup)| !is_there(**id, cgroup));
         let absent: Vec<u64> = absent.map(|(id, _)| *id).collect();
-        absent.into_iter().for_each(|cgroup_id| self.gone(cgroup_id, self.now));
+        absent.into_iter().for_each(|cgroup_id| self.gone(cgroup_id, now));
     }
 
     fn gone(&mut self, cgroup_id: u64, time: BootNanos) {

@@ -20,29 +20,30 @@ pub(super) const TESTS: [Test; 2] = [
 const REHEARSAL: &str = "rehearsal";
 
 /// The values of each, and how many objects they make.
-const RENDERED: [(&str, usize); 10] = [
-    ("", 4),
-    ("privileged=true", 4),
-    ("admin.port=0", 4),
-    ("networkPolicy.enabled=true", 5),
+const RENDERED: [(&str, usize); 11] = [
+    ("", 6),
+    ("privileged=true", 6),
+    ("admin.port=0", 6),
+    ("networkPolicy.enabled=true", 7),
     (
         "networkPolicy.enabled=true,networkPolicy.ingress[0].podSelector.matchLabels.a=b,\
          networkPolicy.egress[0].ports[0].port=4317",
-        5,
+        7,
     ),
-    ("seccompProfile.type=Unconfined,appArmorProfile.type=Unconfined,seLinuxOptions.type=spc_t", 4),
+    ("seccompProfile.type=Unconfined,appArmorProfile.type=Unconfined,seLinuxOptions.type=spc_t", 6),
     (
         "otlp.endpoint=,env[0].name=OTEL_TRACES_SAMPLER,env[0].value=always_off,\
          envFrom[0].secretRef.name=headers,resourceAttributes.a=b,limits.ringBytes=16777216",
-        4,
+        6,
     ),
     (
         "maxUnavailable=2,priorityClassName=system-node-critical,tolerations=null,\
          resources.limits.cpu=1,image.pullSecrets[0].name=key,podLabels.a=b,podAnnotations.a=b",
-        4,
+        6,
     ),
     ("serviceAccount.create=false,serviceAccount.name=other,rbac.create=false", 1),
-    ("fullnameOverride=other", 4),
+    ("fullnameOverride=other", 6),
+    ("pin.enabled=false", 4),
 ];
 
 fn the_api_server_takes_what_the_chart_renders(cluster: &Cluster) -> Result<()> {
@@ -73,7 +74,7 @@ fn the_api_server_takes_what_kustomize_renders(cluster: &Cluster) -> Result<()> 
     let mut kustomize = Command::new(setup::charts()?.kustomize);
     let base = paths::repository().join("deploy/kustomize/base");
     let taken = judged(cluster, &command::output(kustomize.arg("build").arg(base))?)?;
-    ensure!(taken.lines().count() == 5, "{taken}");
+    ensure!(taken.lines().count() == 7, "{taken}");
     Ok(())
 }
 
