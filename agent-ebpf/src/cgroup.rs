@@ -163,7 +163,11 @@ pub(crate) fn join<C: Copies>(current: KernelPtr) {
     }
     let cgroup_id = self::current(current);
     let Some(policy) = policy_of(cgroup_id) else { return };
-    if !policy.admits() || !is_read() {
+    if !policy.admits() {
+        return;
+    }
+    if !is_read() {
+        count(Count::UNREAD);
         return;
     }
     let pid = current_pid();

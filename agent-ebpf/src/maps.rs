@@ -43,10 +43,11 @@ pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 10
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, Policy> = HashMap::with_max_entries(16 * 1024, 0);
 
-/// Until when somebody reads the ring, `CLOCK_BOOTTIME`; 0 for always. One entry. User space puts it off
-/// every second where the programs outlive it; beyond it no process is admitted.
+/// First until when somebody reads the ring, `CLOCK_BOOTTIME`; 0 for always. Where the programs outlive user
+/// space it is put off every second; beyond it no process is admitted. Behind it what user space reported of
+/// `COUNTS`, and how much was missed, for whoever reads after it.
 #[map]
-pub(crate) static READER: Array<u64> = Array::with_max_entries(1, 0);
+pub(crate) static READER: Array<u64> = Array::with_max_entries(Count::SLOTS + 2, 0);
 
 /// What user space knows of the control groups, for whoever reads the ring after it. 16 384 entries, as they
 /// come: 280 bytes each. No program uses it.
@@ -92,7 +93,7 @@ pub(crate) static SENDING: HashMap<u64, u64> = HashMap::with_max_entries(16 * 10
 pub(crate) static RECEIVING: LruHashMap<u64, Receiving> =
     LruHashMap::with_max_entries(16 * 1024, 0);
 
-/// Counts by [`Count`], a CPU each: 56 bytes a CPU. Never evicted.
+/// Counts by [`Count`], a CPU each: 72 bytes a CPU. Never evicted.
 #[map]
 pub(crate) static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::SLOTS, 0);
 

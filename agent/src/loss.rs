@@ -25,6 +25,8 @@ pub enum Loss {
     ConnectionsFull,
     /// Kernel: programs that a container executed beyond the limit of a second, and ends of forks.
     Limited,
+    /// Kernel: programs that were executed in containers while no agent had read the ring for a minute.
+    Unread,
     /// Heads and ends of messages that go with no exchange: what they belong to was not seen.
     Unpaired,
     /// A request that carried a trace context: the program that made it reports it itself.
@@ -46,7 +48,7 @@ pub enum Loss {
 }
 
 impl Loss {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::RingFull,
         Self::TasksFull,
         Self::Missed,
@@ -57,6 +59,7 @@ impl Loss {
         Self::TableFull,
         Self::ConnectionsFull,
         Self::Limited,
+        Self::Unread,
         Self::Unpaired,
         Self::Instrumented,
         Self::SampledOut,
@@ -81,6 +84,7 @@ impl Loss {
             Self::TableFull => "table_full",
             Self::ConnectionsFull => "connections_full",
             Self::Limited => "limited",
+            Self::Unread => "unread",
             Self::Unpaired => "unpaired",
             Self::Instrumented => "instrumented",
             Self::SampledOut => "sampled_out",

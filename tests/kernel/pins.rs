@@ -1,8 +1,20 @@
 //! What stays attached while nobody reads.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use agent::host::load::{Options, PinOptions, Probes};
+use agent::{
+    event::BootNanos,
+    host::{
+        clocks,
+        load::{Options, PinOptions, Probes},
+    },
+};
 use agent_tests::need::trial;
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
@@ -18,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("pins_keep_what_happens_for_the_next_reader", &[], what_happens_is_kept),
         trial("pins_of_others_are_taken_away", &[], others_are_taken_away),
+        trial("pins_take_up_nothing_when_nobody_reads", &[], nothing_when_nobody_reads),
         trial("pins_are_in_no_foreign_folder", &[], foreign_folders_are_refused),
     ]
 }
@@ -54,7 +67,7 @@ fn exits(code: &str) -> Vec<String> {
     peer::command("exit", &[code])
 }
 
-fn run(group: &std::path::Path, command: &[String]) -> anyhow::Result<u32> {
+fn run(group: &Path, command: &[String]) -> anyhow::Result<u32> {
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     Waits::within(group, &command)?.go()
 }
@@ -124,5 +137,29 @@ fn foreign_folders_are_refused() -> anyhow::Result<()> {
     fs::create_dir(&open)?;
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777))?;
     ensure!(refused(open), "others can write to it");
+    Ok(())
+}
+
+/// The reader said last that it was there when the machine began. What it reports is not reported again.
+fn nothing_when_nobody_reads() -> anyhow::Result<()> {
+    let (group, pinned) = (Group::make()?, Pinned::make()?);
+    let mut first = Traced::attached(&group, pinned.options())?;
+    let pod = group.within("pod")?;
+    first.probes.renew_reader(BootNanos(0))?;
+    while clocks::boot() < BootNanos(61_000_000_000) {
+        thread::sleep(Duration::from_secs(1));
+    }
+    let pid = run(&pod, &exits("3"))?;
+    first.read()?;
+    let is_its = |one: &Happened| matches!(one, Happened::Exec(_, of, _) if of.pid == pid);
+    ensure!(!first.happened.iter().any(is_its), "{:?}", first.happened);
+    let unread = first.probes.counts()?.unread;
+    ensure!(unread > 0, "it is not counted");
+    first.probes.renew_reader(clocks::boot())?;
+    drop(first);
+    let mut second = Traced::attached(&group, pinned.options())?;
+    ensure!(second.probes.counts()?.unread == 0, "it is counted twice");
+    let seen = run(&pod, &exits("4"))?;
+    second.exit(seen)?;
     Ok(())
 }

@@ -25,6 +25,8 @@ impl Count {
     /// Execs, and ends of forks that executed nothing, beyond the limit of a control group. They are not
     /// among those that were seen.
     pub const LIMITED: Self = Self(7);
+    /// Programs that were executed where processes are traced, while nobody read the ring: likewise.
+    pub const UNREAD: Self = Self(8);
     /// How many slots there are.
-    pub const SLOTS: u32 = 8;
+    pub const SLOTS: u32 = 9;
 }

@@ -36,14 +36,25 @@ impl Kept {
 }
 
 impl Probes {
-    /// Somebody reads the ring. Said once a second, where programs outlive this process.
+    /// Somebody reads the ring, and reported what was counted until now. Said once a second, where programs
+    /// outlive this process.
     pub fn renew_reader(&mut self, now: BootNanos) -> Result<(), LoadError> {
         if !self.is_pinned() {
             return Ok(());
         }
+        let (totals, missed) = (self.totals()?, self.missed_in_all());
+        let until = now.0.saturating_add(PATIENCE);
         let failed = |source| LoadError::Map { name: "READER", source };
-        let mut until = Array::<_, u64>::try_from(self.kept("READER")?).map_err(failed)?;
-        until.set(0, now.0.saturating_add(PATIENCE), 0).map_err(failed)
+        let mut reader = Array::<_, u64>::try_from(self.kept("READER")?).map_err(failed)?;
+        let said = [until].into_iter().chain(totals).chain([missed]);
+        (0..).zip(said).try_for_each(|(at, value)| reader.set(at, value, 0)).map_err(failed)
+    }
+
+    /// What a reader before this one reported.
+    pub(super) fn reported(&mut self) -> Result<Vec<u64>, LoadError> {
+        let failed = |source| LoadError::Map { name: "READER", source };
+        let reader = Array::<_, u64>::try_from(self.kept("READER")?).map_err(failed)?;
+        (1..reader.len()).map(|at| reader.get(&at, 0)).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The control groups that were told of by [`Probes::name`], the oldest first.

@@ -137,6 +137,8 @@ pub struct Probes {
     links: Option<Links>,
     /// The programs that another process attached, which read the ring before.
     adopted: BTreeMap<String, OwnedFd>,
+    /// What that process reported of the kernel's counts, by their slots, and behind them what was missed.
+    pub(super) reported: Vec<u64>,
 }
 
 impl Probes {
@@ -207,6 +209,7 @@ impl Probes {
             unix: None,
             missed_before: 0,
             adopted: BTreeMap::new(),
+            reported: Vec::new(),
         })
     }
 
@@ -222,6 +225,7 @@ impl Probes {
             !of_processes.contains(&program) && program != "cgroup"
         };
         self.requests = self.adopted.keys().filter(is_other).cloned().collect();
+        self.reported = self.reported()?;
         // Where in their messages they were nobody knows any more: they are met half-way.
         self.forget_connections()?;
         self.load_iterator()?;
@@ -323,7 +327,7 @@ impl Probes {
     /// No record comes any more, and nothing stays. Gives how many events were missed until now.
     pub fn detach(&mut self) -> Result<u64, LoadError> {
         let missed = self.missed();
-        self.missed_before = missed;
+        self.missed_before = self.missed_in_all();
         self.adopted.clear();
         if let Some(pins) = &self.pins {
             pins.remove()?;

@@ -20,6 +20,7 @@ pub struct Counts {
     pub cut_unreadable: u64,
     pub connections_full: u64,
     pub limited: u64,
+    pub unread: u64,
     pub not_http: u64,
 }
 
@@ -30,6 +31,7 @@ impl Counts {
         ledger.lose_in_kernel(Loss::TasksFull, self.tasks_full);
         ledger.lose_in_kernel(Loss::ConnectionsFull, self.connections_full);
         ledger.lose_in_kernel(Loss::Limited, self.limited);
+        ledger.lose_in_kernel(Loss::Unread, self.unread);
         ledger.lose_in_kernel(Loss::Missed, missed);
     }
 }
@@ -74,23 +76,34 @@ impl Probes {
         Ok(left)
     }
 
+    /// Since this process began: what another reported before is not in it.
     pub fn counts(&self) -> Result<Counts, LoadError> {
+        let totals = self.totals()?;
+        let since = |Count(slot): Count| {
+            let slot = slot as usize;
+            let total = totals.get(slot).copied().unwrap_or_default();
+            total.saturating_sub(self.reported.get(slot).copied().unwrap_or_default())
+        };
+        Ok(Counts {
+            seen: since(Count::SEEN),
+            emitted: since(Count::EMITTED),
+            ring_full: since(Count::LOST_RING_FULL),
+            tasks_full: since(Count::LOST_TASKS_FULL),
+            cut_unreadable: since(Count::CUT_UNREADABLE),
+            connections_full: since(Count::LOST_CONNECTIONS_FULL),
+            limited: since(Count::LIMITED),
+            unread: since(Count::UNREAD),
+            not_http: since(Count::NOT_HTTP),
+        })
+    }
+
+    /// By their slots, since the maps were made.
+    pub(super) fn totals(&self) -> Result<Vec<u64>, LoadError> {
         let failed = |source| LoadError::Map { name: "COUNTS", source };
         let map = self.ebpf.map("COUNTS").ok_or(LoadError::Absent("COUNTS"))?;
         let map: PerCpuArray<_, u64> = PerCpuArray::try_from(map).map_err(failed)?;
-        let sum = |count: Count| {
-            map.get(&count.0, 0).map(|values| values.iter().sum::<u64>()).map_err(failed)
-        };
-        Ok(Counts {
-            seen: sum(Count::SEEN)?,
-            emitted: sum(Count::EMITTED)?,
-            ring_full: sum(Count::LOST_RING_FULL)?,
-            tasks_full: sum(Count::LOST_TASKS_FULL)?,
-            cut_unreadable: sum(Count::CUT_UNREADABLE)?,
-            connections_full: sum(Count::LOST_CONNECTIONS_FULL)?,
-            limited: sum(Count::LIMITED)?,
-            not_http: sum(Count::NOT_HTTP)?,
-        })
+        let sum = |slot| map.get(&slot, 0).map(|values| values.iter().sum::<u64>());
+        (0..Count::SLOTS).map(sum).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The programs that are loaded.
@@ -116,6 +129,12 @@ impl Probes {
     /// How many events no copy of a program saw, at most: of each program the copy that missed
     /// fewest. Kernels from 5.12 on show `recursion_misses` beside a program's descriptor.
     pub(super) fn missed(&self) -> u64 {
+        let before = self.reported.get(Count::SLOTS as usize).copied().unwrap_or_default();
+        self.missed_in_all().saturating_sub(before)
+    }
+
+    /// Since the programs were attached.
+    pub(super) fn missed_in_all(&self) -> u64 {
         let of_copy = |name: String| -> Option<u64> {
             Some(fdinfo(self.program_fd(&name)?)?.number("recursion_misses"))
         };
