@@ -111,7 +111,7 @@ fn wrong_options() -> anyhow::Result<()> {
         ensure!(matches!(output.status.code(), Some(2 | 125)), "{output:?}");
         Ok(())
     };
-    check(&["--otlp", "localhost:4317"], ("A", "b"), "not a URL that begins with http://")?;
+    check(&["--otlp", "localhost:4317"], ("A", "b"), "is not a URL as http://HOST:PORT")?;
     check(&[], ("OTEL_TRACES_SAMPLER", "xray"), "parentbased_always_on")?;
     check(&[], ("OTEL_RESOURCE_ATTRIBUTES", "nonsense"), "key=value")?;
     check(&["--ring-bytes", "5000"], ("A", "b"), "not a power of two")
