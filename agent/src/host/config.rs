@@ -156,14 +156,6 @@ pub(super) fn with<T>(variables: &[(&str, &str)], ask: impl FnOnce(&Environment<
 mod tests {
     use super::*;
 
-    fn with<T>(variables: &[(&str, &str)], ask: impl FnOnce(&Environment<'_>) -> T) -> T {
-        let find = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        ask(&Environment(&find))
-    }
-
     #[test]
     fn an_exporter_that_is_not_there_is_told() {
         let check = |value: &str, expected: Option<&str>| {

@@ -2,7 +2,7 @@
 //! control groups, and which spans were told.
 
 use abi::cgroup::{NAME_BYTES, Named, Policy};
-use aya::maps::{Array, HashMap, Map, MapError};
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::load::{LoadError, Probes};
@@ -59,11 +59,9 @@ impl Probes {
 
     /// The control groups that were told of by [`Probes::name`], the oldest first.
     pub fn named(&mut self) -> Result<Vec<Kept>, LoadError> {
-        let failed = |source| LoadError::Map { name: "NAMES", source };
-        let names: Names<_> = HashMap::try_from(self.kept("NAMES")?).map_err(failed)?;
         let mut kept = Vec::new();
-        for entry in names.iter() {
-            let (cgroup_id, bytes) = entry.map_err(failed)?;
+        for entry in self.names()?.iter() {
+            let (cgroup_id, bytes) = entry.map_err(of_names)?;
             if let Ok(named) = Named::read_from_bytes(&bytes) {
                 kept.push(Kept { cgroup_id, named });
             }
@@ -77,14 +75,12 @@ impl Probes {
         if !self.is_pinned() {
             return Ok(());
         }
-        let failed = |source| LoadError::Map { name: "NAMES", source };
         let mut name = [0; NAME_BYTES];
         name.iter_mut().zip(made.name).for_each(|(to, from)| *to = *from);
         let named = Named { parent_id: made.parent_id, found_ns: made.time.0, name };
         let mut bytes = [0; size_of::<Named>()];
         bytes.copy_from_slice(named.as_bytes());
-        let mut names: Names<_> = HashMap::try_from(self.kept("NAMES")?).map_err(failed)?;
-        let _no_room = names.insert(made.cgroup_id, bytes, 0);
+        let _no_room = self.names()?.insert(made.cgroup_id, bytes, 0);
         Ok(())
     }
 
@@ -92,11 +88,9 @@ impl Probes {
         if !self.is_pinned() {
             return Ok(());
         }
-        let failed = |source| LoadError::Map { name: "NAMES", source };
-        let mut names: Names<_> = HashMap::try_from(self.kept("NAMES")?).map_err(failed)?;
-        match names.remove(&cgroup_id) {
+        match self.names()?.remove(&cgroup_id) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
-            Err(source) => Err(failed(source)),
+            Err(source) => Err(of_names(source)),
         }
     }
 
@@ -119,9 +113,17 @@ impl Probes {
         Ok(move |span_id| told.contains(&key(span_id)))
     }
 
+    fn names(&mut self) -> Result<Names<&mut MapData>, LoadError> {
+        HashMap::try_from(self.kept("NAMES")?).map_err(of_names)
+    }
+
     fn kept(&mut self, name: &'static str) -> Result<&mut Map, LoadError> {
         self.ebpf_mut().map_mut(name).ok_or(LoadError::Absent(name))
     }
+}
+
+fn of_names(source: MapError) -> LoadError {
+    LoadError::Map { name: "NAMES", source }
 }
 
 fn key(span_id: SpanId) -> u64 {

@@ -326,14 +326,13 @@ impl Probes {
 
     /// No record comes any more, and nothing stays. Gives how many events were missed until now.
     pub fn detach(&mut self) -> Result<u64, LoadError> {
-        let missed = self.missed();
         self.missed_before = self.missed_in_all();
         self.adopted.clear();
         if let Some(pins) = &self.pins {
             pins.remove()?;
         }
         self.unload_all()?;
-        Ok(missed)
+        Ok(self.missed())
     }
 
     fn unload_all(&mut self) -> Result<(), LoadError> {

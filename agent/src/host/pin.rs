@@ -15,7 +15,6 @@ use std::{
 };
 
 use aya::{Ebpf, pin::PinError, programs::links::FdLink};
-
 use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
     unistd::geteuid,
@@ -105,7 +104,7 @@ impl Pins {
     /// Makes the folder, and takes away what others left in it.
     pub(super) fn open(root: &Path, key: &[&[u8]]) -> Result<Self, PinFault> {
         let own = SpanId::derive("pins", key).to_string();
-        let at = |what| move |source| PinFault::File { what, path: root.to_owned(), source };
+        let at = |what| fault(what, root);
         match fs::DirBuilder::new().mode(0o700).create(root) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(at("making")(error));
@@ -136,8 +135,7 @@ impl Pins {
             remove(&pins.folder)?;
             for kind in ["map", "program", "attached"] {
                 let path = pins.folder.join(kind);
-                let made = fs::create_dir_all(&path);
-                made.map_err(|source| PinFault::File { what: "making", path, source })?;
+                fs::create_dir_all(&path).map_err(fault("making", &path))?;
             }
         }
         Ok(pins)
@@ -173,20 +171,15 @@ impl Pins {
             pinned(path.clone(), link.pin(&path).map(drop))?;
         }
         let path = self.folder.join("link");
-        let renamed = fs::rename(&before, &path);
-        renamed.map_err(|source| PinFault::File { what: "making", path, source })
+        fs::rename(&before, &path).map_err(fault("making", &path))
     }
 
     /// The programs that run, by their names.
     pub(super) fn programs(&self) -> Result<BTreeMap<String, OwnedFd>, PinFault> {
         let folder = self.folder.join("program");
-        let at = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| PinFault::File { what, path, source }
-        };
         let mut programs = BTreeMap::new();
-        for file in fs::read_dir(&folder).map_err(at("reading", &folder))?.flatten() {
-            let fd = object::open(&file.path()).map_err(at("opening", &file.path()))?;
+        for file in fs::read_dir(&folder).map_err(fault("reading", &folder))?.flatten() {
+            let fd = object::open(&file.path()).map_err(fault("opening", &file.path()))?;
             programs.insert(file.file_name().to_string_lossy().into_owned(), fd);
         }
         Ok(programs)
@@ -201,6 +194,10 @@ impl Pins {
     }
 }
 
+fn fault(what: &'static str, path: &Path) -> impl Fn(io::Error) -> PinFault {
+    move |source| PinFault::File { what, path: path.to_owned(), source }
+}
+
 /// Nobody else may put anything there: it would be taken for what an agent left.
 fn is_ours(root: &Path) -> io::Result<bool> {
     let about = fs::symlink_metadata(root)?;
@@ -212,7 +209,7 @@ fn is_ours(root: &Path) -> io::Result<bool> {
 fn remove(folder: &Path) -> Result<(), PinFault> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(PinFault::File { what: "removing", path: folder.to_owned(), source: error })
+            Err(fault("removing", folder)(error))
         }
         Ok(()) | Err(_) => Ok(()),
     }

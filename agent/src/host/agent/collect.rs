@@ -151,7 +151,6 @@ impl Collector {
     ) -> Result<Collected, LoadError> {
         let mut ring = Ring::new(self.probes.take_ring()?);
         self.wait_for_lists(ends, changes, questions);
-        self.probes.renew_reader(clocks::boot())?;
         if self.probes.is_adopted() {
             self.recall()?;
         }

@@ -16,8 +16,9 @@ use crate::{
         select::Selection,
         story::{self, Limited, Seen},
     },
+    pipeline::Pipeline,
     redact::CleanSpan,
-    span::UnixNanos,
+    span::{Span, UnixNanos},
 };
 
 impl Node {
@@ -51,8 +52,7 @@ impl Node {
                         limited: limited(&self.cgroups, &self.config, &instance.id),
                     };
                     let span = story::container(run, trace_id);
-                    self.actions.push(Action::Told(span.span_id));
-                    self.pipeline.tell(span, out);
+                    told(&mut self.actions, &mut self.pipeline, span, out);
                 }
             }
         }
@@ -82,8 +82,7 @@ impl Node {
         if !std::mem::replace(&mut known.pod_told, true) {
             let run = story::PodRun { pod, seen: known.seen, left, spent: known.spent };
             let span = story::pod(run, trace_id, &self.config.wanted);
-            self.actions.push(Action::Told(span.span_id));
-            self.pipeline.tell(span, out);
+            told(&mut self.actions, &mut self.pipeline, span, out);
         }
     }
 
@@ -133,10 +132,14 @@ impl Node {
                 limited: limited(&self.cgroups, &self.config, &scope.container),
             };
             let span = story::container(run, trace_id);
-            self.actions.push(Action::Told(span.span_id));
-            self.pipeline.tell(span, out);
+            told(&mut self.actions, &mut self.pipeline, span, out);
         }
     }
+}
+
+fn told(actions: &mut Vec<Action>, pipeline: &mut Pipeline, span: Span, out: &mut Vec<CleanSpan>) {
+    actions.push(Action::Told(span.span_id));
+    pipeline.tell(span, out);
 }
 
 /// Of the container's own control group, and of those within.

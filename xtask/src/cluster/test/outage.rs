@@ -9,7 +9,9 @@ use serde_json::json;
 use super::account::Account;
 use super::collected::{Collected, Span};
 use super::told::{collected, told_as};
-use super::traced::{TRACED, container, job, pod_of, prepared, run, touch, wait_until_ready};
+use super::traced::{
+    TRACED, container, job, pod_of, prepared, run, touch, wait_until_done, wait_until_ready,
+};
 use super::{Load, LongTest, Test, daemon, until};
 use crate::clock::{self, Stopwatch};
 use crate::cluster::component::Component;
@@ -61,9 +63,7 @@ fn without_the_collector(cluster: &Cluster, away: Duration) -> Result<()> {
     let mut arrived = ids(cluster)?;
     run(cluster, &job(TRACED, "meanwhile", &counts(ROUNDS)))?;
     let meanwhile = pod_of(cluster, TRACED, "job-name=meanwhile")?;
-    let done =
-        ["get", "job/meanwhile", "--namespace", TRACED, "--output=jsonpath={.status.succeeded}"];
-    until("the Job ends", || cluster.kubectl(&done), |count| count == "1")?;
+    wait_until_done(cluster, "meanwhile")?;
     std::thread::sleep(away.saturating_sub(watch.elapsed()));
     cluster.start(Component::Collector)?;
     run(cluster, &job(TRACED, "sent-after", &counts(5)))?;

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::collected::Collected;
 use super::told::{collected, told_as};
-use super::traced::{TRACED, container, job, pod_of, prepared, run, touch, wait_until_ready};
-use super::{Test, daemon, until};
+use super::traced::{
+    TRACED, container, job, pod_of, prepared, run, touch, wait_until_done, wait_until_ready,
+};
+use super::{Test, daemon};
 use crate::cluster::running::Cluster;
 use crate::command;
 
@@ -68,10 +70,8 @@ fn nothing_is_missed_while_no_agent_runs(cluster: &Cluster) -> Result<()> {
     touch(cluster, TRACED, &ends, "/tmp/go")?;
     let script = "env true; env uname; exit 0";
     run(cluster, &job(TRACED, "meanwhile", &json!({ "containers": [container("main", script)] })))?;
-    for job in ["job/ends", "job/meanwhile"] {
-        let succeeded = "--output=jsonpath={.status.succeeded}";
-        let done = ["get", job, "--namespace", TRACED, succeeded];
-        until("the Job ends", || cluster.kubectl(&done), |count| count == "1")?;
+    for job in ["ends", "meanwhile"] {
+        wait_until_done(cluster, job)?;
     }
     daemon::bring_back(cluster)?;
     let said = daemon::said(cluster)?;

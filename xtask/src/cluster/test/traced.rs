@@ -98,6 +98,14 @@ pub(super) fn pod_of(cluster: &Cluster, namespace: &str, selector: &str) -> Resu
     until("a pod is made", || cluster.kubectl(&ask), |name| !name.is_empty())
 }
 
+/// Waits until a Job succeeded.
+pub(super) fn wait_until_done(cluster: &Cluster, job: &str) -> Result<()> {
+    let job = format!("job/{job}");
+    let succeeded = "--output=jsonpath={.status.succeeded}";
+    let done = ["get", &job, "--namespace", TRACED, succeeded];
+    until("the Job ends", || cluster.kubectl(&done), |count| count == "1").map(drop)
+}
+
 /// Waits until all containers of a pod run.
 pub(super) fn wait_until_ready(cluster: &Cluster, namespace: &str, pod: &str) -> Result<()> {
     let pod = format!("pod/{pod}");
