@@ -3,4 +3,5 @@
 
 pub mod lynceus;
 pub mod need;
+pub mod port;
 pub mod tree;

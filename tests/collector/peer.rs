@@ -2,13 +2,14 @@
 
 use std::{
     env, fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
 
+use agent_tests::port;
 use anyhow::{Context as _, bail};
 use nix::{
     sys::signal::{Signal, kill},
@@ -19,9 +20,29 @@ pub(crate) fn collector() -> Option<PathBuf> {
     env::var_os("LYNCEUS_COLLECTOR").map(PathBuf::from).filter(|path| path.is_file())
 }
 
+/// A program that ends with the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
+        kill(Pid::from_raw(i32::try_from(self.0.id())?), Signal::SIGTERM)?;
+        Ok(self.0.wait()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After `end` there is nothing left to end.
+        if let Ok(None) = self.0.try_wait() {
+            let _killed = self.0.kill();
+            let _waited = self.0.wait();
+        }
+    }
+}
+
 /// A Collector on loopback.
 pub(crate) struct Peer {
-    child: Child,
+    running: Running,
     pub(crate) grpc: String,
     pub(crate) http: String,
     file: PathBuf,
@@ -43,13 +64,14 @@ impl Peer {
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.join("collector.log"))?)
             .spawn()?;
-        let mut peer = Self { child, grpc, http, file, metrics };
+        let running = Running(child);
+        let mut peer = Self { running, grpc, http, file, metrics };
         for _ in 0..1000 {
             let listens = |address: &str| TcpStream::connect(address).is_ok();
             if listens(&peer.grpc) && listens(&peer.http) {
                 return Ok(peer);
             }
-            if peer.child.try_wait()?.is_some() {
+            if peer.running.0.try_wait()?.is_some() {
                 break;
             }
             thread::sleep(Duration::from_millis(20));
@@ -64,33 +86,17 @@ impl Peer {
 
     /// Stops it, so that it writes what it holds; gives the spans that it wrote.
     pub(crate) fn stop(mut self) -> anyhow::Result<String> {
-        self.end()?;
+        self.running.end()?;
         fs::read_to_string(&self.file).context("reading what the Collector wrote")
     }
 
     /// As [`Self::stop`], of metrics.
     pub(crate) fn stop_metrics(mut self) -> anyhow::Result<String> {
-        self.end()?;
+        self.running.end()?;
         self.metrics()
-    }
-
-    fn end(&mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
-        if let Ok(None) = self.child.try_wait() {
-            let _killed = self.child.kill();
-            let _waited = self.child.wait();
-        }
     }
 }
 
 pub(crate) fn free_address() -> anyhow::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    Ok(format!("127.0.0.1:{}", port::free()?))
 }

@@ -7,21 +7,17 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
 use agent_tests::lynceus::binary;
 use anyhow::{Context as _, bail, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::peer::{Peer, free_address};
+use crate::peer::{Peer, Running, free_address};
 
 /// Of an API server on a port where nobody listens.
 const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: x,
@@ -158,7 +154,7 @@ fn kinds(text: &str) -> BTreeSet<String> {
 }
 
 struct Agent {
-    child: Child,
+    running: Running,
     admin: String,
     log: PathBuf,
 }
@@ -178,7 +174,7 @@ impl Agent {
         agent.env("OTEL_RESOURCE_ATTRIBUTES", "k8s.cluster.name=the-cluster");
         agent.stdin(Stdio::null()).stderr(fs::File::create(&log)?);
         prepare(&mut agent);
-        Ok(Self { child: agent.spawn()?, admin, log })
+        Ok(Self { running: Running(agent.spawn()?), admin, log })
     }
 
     /// Asks again until there is an answer, which takes less than 20 s.
@@ -206,19 +202,8 @@ impl Agent {
     }
 
     fn stop(mut self) -> anyhow::Result<()> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
-        let status = self.child.wait()?;
+        let status = self.running.end()?;
         ensure!(status.success(), "{status}: {}", fs::read_to_string(&self.log)?);
         Ok(())
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
-        if let Ok(None) = self.child.try_wait() {
-            let _killed = self.child.kill();
-            let _waited = self.child.wait();
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use agent_tests::{
     lynceus::{Run, run_with},
     need::{self, Body, lacking, trial},
+    port,
 };
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
@@ -15,7 +16,7 @@ use crate::{
     http::is_kind,
     nginx::{Files, Nginx},
     peer,
-    stage::{self, Stage, words},
+    stage::{Stage, words},
 };
 
 const EVENT: &str = "lynceus.requests.over_budget";
@@ -96,7 +97,7 @@ fn nginx() -> anyhow::Result<()> {
 
 /// The kernel side passes all of it on; what is beyond is left out later.
 fn over_http2() -> anyhow::Result<()> {
-    let port = stage::free_port()?;
+    let port = port::free()?;
     let server = words(&[&need::program("nghttpd")?, "--no-tls", "-d", "/etc", &port.to_string()]);
     let url = format!("http://127.0.0.1:{port}/hostname");
     let load = words(&[&need::program("h2load")?, "-n", "500", "-c", "2", "-m", "10", &url]);

@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -187,7 +187,11 @@ impl Waits {
     pub(crate) fn within(group: &Path, command: &[&str]) -> anyhow::Result<Self> {
         let line = peer::command("after-input", command);
         let (program, arguments) = line.split_first().context("no program")?;
-        let child = Command::new(program).args(arguments).stdin(Stdio::piped()).spawn()?;
+        let mut command = Command::new(program);
+        let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        // `spawn` is back when the child's descriptors close, which is before the exec is told.
+        child.stdout.as_mut().context("no output")?.read_exact(&mut [0])?;
         fs::write(group.join("cgroup.procs"), child.id().to_string()).context("moving")?;
         Ok(Self(child))
     }

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs};
 
 use agent_tests::{
     need::{self, Body, trial},
+    port,
     tree::Span,
 };
 use anyhow::{Context as _, ensure};
@@ -15,7 +16,7 @@ use crate::{
     grpc_programs::{GRPC_JS, INTEROP, INTEROP_CLIENT, PYTHON, call, compare, of_case},
     http::is_kind,
     http_programs::{difference, joined},
-    stage::{self, MAY_FAIL, Stage, words},
+    stage::{MAY_FAIL, Stage, words},
 };
 
 type Calls = [(usize, &'static str)];
@@ -149,7 +150,7 @@ fn clients(folder: &TempDir, port: u16) -> anyhow::Result<Vec<Vec<String>>> {
 }
 
 fn pairs(server: &[&str]) -> anyhow::Result<()> {
-    let (folder, port) = (folder()?, stage::free_port()?);
+    let (folder, port) = (folder()?, port::free()?);
     let (log, ring) = (folder.path().join("log"), folder.path().join("ring"));
     let server = match server {
         [program, script] => {

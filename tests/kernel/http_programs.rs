@@ -6,6 +6,7 @@ use std::{collections::HashMap, fs};
 use agent_tests::{
     lynceus::Run,
     need::{self, Body, trial},
+    port,
     tree::Span,
 };
 use anyhow::{Context as _, ensure};
@@ -16,7 +17,7 @@ use crate::{
     full_speed,
     http::{exchange, exchanges, is_kind},
     nginx::{Files, Nginx},
-    stage::{self, Stage, words},
+    stage::{Stage, words},
 };
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
@@ -110,7 +111,7 @@ fn of_nghttpd(folder: &TempDir, port: u16) -> anyhow::Result<Vec<String>> {
 fn thousand_streams() -> anyhow::Result<()> {
     let folder = TempDir::new()?;
     fs::write(folder.path().join("small"), "s".repeat(1024))?;
-    let port = stage::free_port()?;
+    let port = port::free()?;
     let server = of_nghttpd(&folder, port)?;
     let url = format!("http://127.0.0.1:{port}/small");
     let client = words(&[&need::program("h2load")?, "-n", "4000", "-c", "1", "-m", "1000", &url]);

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use agent_tests::need;
+use agent_tests::{need, port};
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::stage;
+use crate::stage::words;
 
 /// How the body of a file reaches the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Nginx {
         fs::create_dir(&root)?;
         fs::write(root.join("small"), "s".repeat(1024))?;
         fs::write(root.join("large"), "l".repeat(300_000))?;
-        let port = stage::free_port()?;
+        let port = port::free()?;
         let sendfile = if files == Files::Sent { "on" } else { "off" };
         let here = folder.path().display();
         // The log's sizes are nginx's own: of a request what it announced, of a response what was sent.
@@ -61,8 +61,7 @@ impl Nginx {
         let (prefix, configuration) = (here.to_string(), configuration.display().to_string());
         let error_log = format!("{here}/error.log");
         let program = need::program("nginx")?;
-        let command =
-            stage::words(&[&program, "-p", &prefix, "-c", &configuration, "-e", &error_log]);
+        let command = words(&[&program, "-p", &prefix, "-c", &configuration, "-e", &error_log]);
         Ok(Self { port, command, folder })
     }
 

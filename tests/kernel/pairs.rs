@@ -6,6 +6,7 @@ use std::{collections::HashMap, fs, os::unix::fs::symlink, path::Path};
 use agent_tests::{
     lynceus::Run,
     need::{self, Body, trial},
+    port,
     tree::Span,
 };
 use anyhow::{Context as _, ensure};
@@ -16,7 +17,7 @@ use crate::{
     http_programs::{check_joined, difference},
     nginx::{Files, Nginx},
     pair_clients::{self, Client, Kit, Over, PYTHON, speaking},
-    stage::{self, Stage, words},
+    stage::{Stage, words},
 };
 
 /// What a client is to ask, and how the line of the server's log begins.
@@ -146,7 +147,7 @@ fn nginx(listen: &str, over: &'static [Over], more: &[Asked]) -> anyhow::Result<
 /// A server of ours, which gets its port and where its log is to be.
 fn script(over: &'static [Over], server: &[&str]) -> anyhow::Result<()> {
     let pairs = Pairs::new(over, &[FAILS, TEXT, CHUNKS])?;
-    let (port, log) = (stage::free_port()?, pairs.kit.folder().join("log"));
+    let (port, log) = (port::free()?, pairs.kit.folder().join("log"));
     let Some((how, found)) = server.split_last() else { return Ok(()) };
     let found = found.iter().map(|word| pairs.kit.find(word)).collect::<Result<Vec<_>, _>>()?;
     let last = words(&[how, &port.to_string(), &log.to_string_lossy()]);
@@ -157,7 +158,7 @@ fn script(over: &'static [Over], server: &[&str]) -> anyhow::Result<()> {
 fn gunicorn() -> anyhow::Result<()> {
     let pairs = Pairs::new(&[Over::Http1], &[FAILS, TEXT, CHUNKS])?;
     for workers in ["sync", "gthread"] {
-        let (port, log) = (stage::free_port()?, pairs.kit.folder().join(workers));
+        let (port, log) = (port::free()?, pairs.kit.folder().join(workers));
         let mut server = words(&[&need::program(PYTHON)?, "-m", "gunicorn", "pairs:app"]);
         let format = "%(m)s %(U)s %(s)s %({x-came}o)s/%(B)s";
         server.extend(words(&["--worker-class", workers, "--workers", "2", "--threads", "4"]));
@@ -182,7 +183,7 @@ fn nghttpd() -> anyhow::Result<()> {
         symlink(".", root.join(client.name))?;
     }
     let log = pairs.kit.folder().join("log");
-    let (port, root) = (stage::free_port()?, root.to_string_lossy().into_owned());
+    let (port, root) = (port::free()?, root.to_string_lossy().into_owned());
     let port_word = port.to_string();
     let server = [
         &["sh", "-c", "exec \"$@\" >\"$0\"", &log.to_string_lossy(), &need::program("nghttpd")?],

@@ -3,7 +3,8 @@
 
 use std::{
     ffi::CString,
-    fs, io,
+    fs,
+    io::{self, Write as _},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -94,6 +95,7 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
     match mode {
         "exit" => return Ok(u8::try_from(number()).unwrap_or(1)),
         "after-input" => {
+            writeln!(io::stdout())?;
             io::stdin().read_line(&mut String::new())?;
             let arguments = rest.get(1..).unwrap_or_default();
             let command = rest.first().map(String::as_str).unwrap_or_default();

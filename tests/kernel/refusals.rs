@@ -1,7 +1,6 @@
 //! What goes wrong is said, with what to do, and never changes what the command does.
 
 use std::{
-    net::TcpListener,
     os::unix::process::CommandExt as _,
     process::{Command, Output, Stdio},
 };
@@ -9,6 +8,7 @@ use std::{
 use agent_tests::{
     lynceus::{binary, run_with},
     need::{lacking, trial},
+    port,
 };
 use anyhow::ensure;
 use libtest_mimic::Trial;
@@ -61,8 +61,7 @@ fn without_rights() -> anyhow::Result<()> {
 }
 
 fn unreachable() -> anyhow::Result<()> {
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let port = port::free()?;
     for protocol in ["grpc", "http/protobuf"] {
         let url = format!("http://127.0.0.1:{port}");
         let options = ["--otlp", &url, "--otlp-protocol", protocol];

@@ -6,7 +6,6 @@
 use std::{
     fs,
     io::{self, Write as _},
-    net::{Ipv4Addr, TcpListener},
     process::{Child, Command},
     thread,
     time::Duration,
@@ -73,11 +72,6 @@ impl Stage<'_> {
 /// The words of a command line.
 pub(crate) fn words(line: &[&str]) -> Vec<String> {
     line.iter().map(|word| (*word).to_owned()).collect()
-}
-
-/// One that nobody listens at.
-pub(crate) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// The peer's part: port, server, clients.

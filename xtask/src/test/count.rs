@@ -1,6 +1,6 @@
 //! Counting tests in what the test programs printed.
 
-use std::iter::Sum;
+use std::iter::{self, Sum};
 use std::ops::Add;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) struct Counts {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
     pub(crate) skipped: u32,
-    /// The names of the failed tests and the first line of what each said: for the very end, where
+    /// The names of the failed tests and the beginning of what each said: for the very end, where
     /// whoever sees only the tail of a log finds them.
     pub(crate) failures: Vec<String>,
 }
@@ -154,14 +154,16 @@ fn failures(output: &str) -> String {
 
 /// `---- name ----` or `---- name stdout ----`, and then the reason.
 fn failed_tests(output: &str) -> Vec<String> {
-    let mut lines = output.lines().map(str::trim);
+    let mut lines = output.lines().map(str::trim).peekable();
     let mut failed = Vec::new();
     while let Some(line) = lines.next() {
         let name = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" ----"));
         if let Some(name) = name {
+            let is_next = |line: &&str| line.starts_with("---- ") || *line == "failures:";
             let says = |line: &&str| !line.is_empty() && !line.contains("panicked at");
-            let reason = lines.by_ref().find(says).unwrap_or_default();
-            let reason: String = reason.chars().take(LONGEST_REASON).collect();
+            let said = iter::from_fn(|| lines.next_if(|line| !is_next(line))).filter(says);
+            let reason: Vec<&str> = said.take(SHOWN_LINES).collect();
+            let reason: String = reason.join(" | ").chars().take(LONGEST_REASON).collect();
             failed.push(format!("{}: {reason}", name.trim_end_matches(" stdout")));
         }
     }
@@ -220,7 +222,7 @@ mod tests {
         let output = "---- mimic ----\r\nlost 3\r\nmore\n\n---- a::libtest stdout ----\n\nthread \
                       'x' panicked at x.rs:1:\nboom\nfailures:\n    mimic\n";
         let failures = Counts::read(output).failures;
-        assert_eq!(failures, ["mimic: lost 3", "a::libtest: boom"]);
+        assert_eq!(failures, ["mimic: lost 3 | more", "a::libtest: boom"]);
     }
 
     #[test]
