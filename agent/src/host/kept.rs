@@ -50,11 +50,13 @@ impl Probes {
         (0..).zip(said).try_for_each(|(at, value)| reader.set(at, value, 0)).map_err(failed)
     }
 
-    /// What a reader before this one reported.
-    pub(super) fn reported(&mut self) -> Result<Vec<u64>, LoadError> {
+    /// When a reader before this one was there last, and what it had reported.
+    pub(super) fn reported(&mut self) -> Result<(BootNanos, Vec<u64>), LoadError> {
         let failed = |source| LoadError::Map { name: "READER", source };
         let reader = Array::<_, u64>::try_from(self.kept("READER")?).map_err(failed)?;
-        (1..reader.len()).map(|at| reader.get(&at, 0)).collect::<Result<_, _>>().map_err(failed)
+        let until = reader.get(&0, 0).map_err(failed)?;
+        let counts = (1..reader.len()).map(|at| reader.get(&at, 0)).collect::<Result<_, _>>();
+        Ok((BootNanos(until.saturating_sub(PATIENCE)), counts.map_err(failed)?))
     }
 
     /// The control groups that were told of by [`Probes::name`], the oldest first.

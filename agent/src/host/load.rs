@@ -24,6 +24,7 @@ pub use super::{
     fault::{LoadError, verifier_log},
     policy::ByCgroup,
 };
+use crate::event::BootNanos;
 
 static PLAIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus.bpf.o"));
 static LOGGING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lynceus-log.bpf.o"));
@@ -137,7 +138,9 @@ pub struct Probes {
     links: Option<Links>,
     /// The programs that another process attached, which read the ring before.
     adopted: BTreeMap<String, OwnedFd>,
-    /// What that process reported of the kernel's counts, by their slots, and behind them what was missed.
+    /// When that process was there last.
+    pub(super) last_read: BootNanos,
+    /// What it reported of the kernel's counts, by their slots, and behind them what was missed.
     pub(super) reported: Vec<u64>,
 }
 
@@ -209,6 +212,7 @@ impl Probes {
             unix: None,
             missed_before: 0,
             adopted: BTreeMap::new(),
+            last_read: BootNanos::default(),
             reported: Vec::new(),
         })
     }
@@ -225,9 +229,7 @@ impl Probes {
             !of_processes.contains(&program) && program != "cgroup"
         };
         self.requests = self.adopted.keys().filter(is_other).cloned().collect();
-        self.reported = self.reported()?;
-        // Where in their messages they were nobody knows any more: they are met half-way.
-        self.forget_connections()?;
+        (self.last_read, self.reported) = self.reported()?;
         self.load_iterator()?;
         Ok(true)
     }

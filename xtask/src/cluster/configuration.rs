@@ -12,6 +12,9 @@ use super::images::PAUSE;
 use super::place::Place;
 use crate::setup::ContainerRuntime;
 
+/// For the kubelet and what is not ours.
+pub(super) const ENOUGH: &str = "100Mi";
+
 pub(super) fn write(place: &Place, runtime: &ContainerRuntime, rights: Rights) -> Result<()> {
     let directory = place.configuration();
     let network = directory.join("network");
@@ -20,7 +23,7 @@ pub(super) fn write(place: &Place, runtime: &ContainerRuntime, rights: Rights) -
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))
     };
     // JSON is YAML, too.
-    write(&directory.join("kubelet.yaml"), &kubelet(place).to_string())?;
+    of_kubelet(place, ENOUGH)?;
     write(&directory.join("proxy.yaml"), &proxy(place).to_string())?;
     write(&network.join("10-pods.conflist"), &pods(place).to_string())?;
     let runc = match rights {
@@ -36,9 +39,16 @@ pub(super) fn write(place: &Place, runtime: &ContainerRuntime, rights: Rights) -
     write(&directory.join("containerd.toml"), &containerd(place, runtime, rights, &runc))
 }
 
+/// So much memory of the machine must be free: with less the kubelet evicts pods.
+pub(super) fn of_kubelet(place: &Place, free: &str) -> Result<()> {
+    let path = place.configuration().join("kubelet.yaml");
+    fs::write(&path, kubelet(place, free).to_string())
+        .with_context(|| format!("writing {}", path.display()))
+}
+
 /// `cgroupfs`: on a machine with cgroup v1, and without systemd, there is no other way, and it works
 /// on the others as well. No badness for the out-of-memory killer below zero: it takes a right.
-fn kubelet(place: &Place) -> Value {
+fn kubelet(place: &Place, free: &str) -> Value {
     let keys = place.keys();
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -62,6 +72,10 @@ fn kubelet(place: &Place) -> Value {
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": { "nodefs.available": "1%", "memory.available": "100Mi" },
+        // A hard limit is taken off what pods may ask for, and must be less than there is.
+        "evictionSoft": { "memory.available": free },
+        "evictionSoftGracePeriod": { "memory.available": "1s" },
+        "evictionPressureTransitionPeriod": "1s",
         "podLogsDir": place.run().join("pod-logs"),
         "volumePluginDir": place.run().join("volume-plugins"),
         "nodeStatusUpdateFrequency": "5s",

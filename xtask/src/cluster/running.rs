@@ -132,6 +132,18 @@ impl Cluster {
         self.start_together(&[component])
     }
 
+    /// The kubelet begins anew, and wants so much memory to be free.
+    pub(crate) fn want_free(&self, memory: &str) -> Result<()> {
+        self.stop(Component::Kubelet)?;
+        configuration::of_kubelet(&self.place, memory)?;
+        self.start(Component::Kubelet)
+    }
+
+    /// As at the beginning.
+    pub(crate) fn want_little_free(&self) -> Result<()> {
+        self.want_free(configuration::ENOUGH)
+    }
+
     /// The file with what the Collector received: lines of OTLP/JSON.
     pub(crate) fn collector_output(&self) -> PathBuf {
         self.place.collector_output()

@@ -156,7 +156,7 @@ impl Collector {
         }
         self.find_cgroups()?;
         self.drain(&mut ring);
-        self.node.begin(&mut self.batches.spans);
+        self.meet(clocks::boot())?;
         let (mut tick, mut clock) = (Every::seconds(1), Every::seconds(CLOCK));
         let mut sweep = Every::seconds(SWEEP);
         say::line("tracing");
@@ -249,6 +249,17 @@ impl Collector {
             self.node.found(&kept.made(), &mut self.batches.spans);
         }
         self.act()
+    }
+
+    /// Goes on from here with what is open: where in their messages its connections are nobody knows any more.
+    fn meet(&mut self, now: BootNanos) -> Result<(), LoadError> {
+        let out = &mut self.batches.spans;
+        if self.probes.is_adopted() {
+            let open = self.probes.forget_connections()?;
+            self.node.pipeline_mut().abandon(&open, now, out);
+        }
+        self.node.begin(out);
+        Ok(())
     }
 
     /// What is there already. Each is known to the kernel side before what is in it is looked for, and it

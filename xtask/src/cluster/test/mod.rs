@@ -32,6 +32,7 @@ mod left_behind;
 mod load;
 mod outage;
 mod pod;
+mod pressure;
 mod restart;
 mod sidecar;
 mod smoke;
@@ -104,6 +105,7 @@ fn tests() -> impl Iterator<Item = Test> {
         .chain(of_pods)
         .chain(outage::TESTS)
         .chain(admin::TESTS)
+        .chain(pressure::TESTS)
         .chain(doctor::TESTS)
         .chain(applied::TESTS)
         .chain(smoke::TESTS)
