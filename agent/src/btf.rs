@@ -70,6 +70,13 @@ struct Member {
     offset: u32,
 }
 
+#[derive(Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Enumerator {
+    name: u32,
+    value: u32,
+}
+
 impl Type {
     fn kind(self) -> u32 {
         (self.info >> 24) & 0x1f
@@ -129,6 +136,22 @@ impl<'a> Btf<'a> {
     /// The function called `name`.
     pub fn function(&self, name: &str) -> Option<u32> {
         self.find(name, &[kind::FUNC])
+    }
+
+    /// The enumeration called `name`.
+    pub fn enumeration(&self, name: &str) -> Option<u32> {
+        self.find(name, &[kind::ENUM])
+    }
+
+    /// What one of its enumerators stands for.
+    pub fn value_of(&self, enumeration: u32, enumerator: &str) -> Option<u32> {
+        let (each, rest) = self.at(enumeration)?;
+        let values = rest.get(..each.trailing_bytes())?.chunks_exact(8);
+        let value = |one| Reader::new(one).value::<Enumerator>();
+        values
+            .filter_map(value)
+            .find(|one| self.is_named(one.name, enumerator))
+            .map(|one| one.value)
     }
 
     fn find(&self, name: &str, kinds: &[u32]) -> Option<u32> {
@@ -220,13 +243,15 @@ impl<'a> Btf<'a> {
 mod tests {
     use super::*;
 
-    /// `struct outer { int a; union { struct { int b; }; } ; struct outer *c; }` by hand.
+    /// `struct outer { int a; union { struct { int b; }; } ; struct outer *c; }` and
+    /// `enum outer { a = 3, b = 7 }` by hand.
     fn sample() -> Vec<u8> {
         let strings = b"\0outer\0a\0b\0";
         let mut types: Vec<u32> = vec![0, 1 << 24, 4, 32]; // 1: int
         types.extend([0, (4 << 24) | 1, 4, 9, 1, 0]); // 2: struct { int b; }
         types.extend([0, (5 << 24) | 1, 4, 0, 2, 0]); // 3: union { 2 }
         types.extend([1, (4 << 24) | 2, 8, 7, 1, 0, 0, 3, 32]); // 4: outer
+        types.extend([1, (6 << 24) | 2, 4, 7, 3, 9, 7]); // 5: enum outer
         let types: Vec<u8> = types.iter().flat_map(|word| word.to_le_bytes()).collect();
         let mut bytes = vec![0x9f, 0xeb, 1, 0];
         for word in [24, 0, types.len(), types.len(), strings.len()] {
@@ -250,6 +275,15 @@ mod tests {
     }
 
     #[test]
+    fn enumerators_have_their_values() {
+        let bytes = sample();
+        let btf = Btf::parse(&bytes).unwrap();
+        let outer = btf.enumeration("outer").unwrap();
+        assert_eq!(btf.value_of(outer, "b"), Some(7));
+        assert_eq!(btf.value_of(outer, "z"), None);
+    }
+
+    #[test]
     fn cut_bytes_are_an_error_or_less_but_never_a_panic() {
         let bytes = sample();
         for end in 0..bytes.len() {
@@ -261,6 +295,7 @@ mod tests {
             if let Ok(btf) = Btf::parse(&wrong) {
                 for id in 0..8 {
                     btf.offset_of(id, "a.b");
+                    btf.value_of(id, "b");
                 }
             }
         }

@@ -17,11 +17,12 @@ use agent::{
     event::{BootNanos, ConnectionId, Event, TaskId},
     host::{
         capture::{Backend, Capture},
+        cgroups::{Hierarchy, hierarchy},
         load::{Attach, ByCgroup, Options, ProbeLog, Probes},
         ring::Ring,
     },
 };
-use agent_tests::need::trial;
+use agent_tests::need::{Body, lacking, trial};
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -35,20 +36,38 @@ use crate::{
 /// How long a record may take.
 const POLL: Duration = Duration::from_millis(20);
 const POLLS: u32 = 500;
+/// Of the first version of control groups: the one that least has use for.
+const CONTROLLER: &str = "pids";
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
-        trial("cgroups_are_traced_from_the_first_exec", &[], traced_from_the_first_exec),
+        trial("cgroups_are_traced_from_the_first_exec", &[], || {
+            traced_from_the_first_exec(&Group::make()?)
+        }),
+        of_version_1("cgroups_of_version_1_are_traced_from_the_first_exec", || {
+            traced_from_the_first_exec(&Group::of_version_1()?)
+        }),
         trial("cgroups_take_up_what_runs", &[], take_up_what_runs),
         trial("cgroups_have_a_limit_of_execs", &[], limit_of_execs),
         trial("cgroups_leave_no_connection_behind", &[], no_connection_behind),
     ]
 }
 
+/// Nobody else may use the controller as one of version 2.
+fn of_version_1(name: &str, body: Body) -> Trial {
+    match Group::of_version_1() {
+        Ok(_) => trial(name, &[], body),
+        Err(error) => lacking(name, &format!("control groups of version 1 ({error:#})")),
+    }
+}
+
 /// A control group for one test, in a hierarchy that is mounted for it.
 pub(crate) struct Group {
-    folder: TempDir,
+    /// Goes when the group does.
+    _folder: TempDir,
+    mounted: PathBuf,
     path: PathBuf,
+    hierarchy: Hierarchy,
 }
 
 impl Group {
@@ -56,12 +75,25 @@ impl Group {
         let folder = TempDir::new()?;
         mount(None::<&str>, folder.path(), Some("cgroup2"), MsFlags::empty(), None::<&str>)
             .context("mounting cgroup2")?;
+        Self::below(folder.path().to_owned(), folder)
+    }
+
+    fn of_version_1() -> anyhow::Result<Self> {
+        let folder = TempDir::new()?;
+        let mounted = folder.path().join(CONTROLLER);
+        fs::create_dir(&mounted)?;
+        mount(None::<&str>, &mounted, Some("cgroup"), MsFlags::empty(), Some(CONTROLLER))
+            .with_context(|| format!("mounting the controller {CONTROLLER}"))?;
+        Self::below(mounted, folder)
+    }
+
+    fn below(mounted: PathBuf, folder: TempDir) -> anyhow::Result<Self> {
         // Tests run at the same time, in one process.
         let own = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = folder.path().join(format!("lynceus{own}"));
-        let group = Self { folder, path };
-        fs::create_dir(&group.path).context("making a control group")?;
-        Ok(group)
+        let path = mounted.join(format!("lynceus{own}")).join("kubepods");
+        fs::create_dir_all(&path).context("making a control group")?;
+        let hierarchy = hierarchy(Some(folder.path()))?;
+        Ok(Self { _folder: folder, mounted, path, hierarchy })
     }
 
     pub(crate) fn within(&self, name: &str) -> anyhow::Result<PathBuf> {
@@ -79,7 +111,8 @@ impl Drop for Group {
             }
         }
         fs::remove_dir(&self.path).unwrap_or_default();
-        umount2(self.folder.path(), MntFlags::MNT_DETACH).unwrap_or_default();
+        self.path.parent().map(fs::remove_dir).unwrap_or(Ok(())).unwrap_or_default();
+        umount2(&self.mounted, MntFlags::MNT_DETACH).unwrap_or_default();
     }
 }
 
@@ -92,7 +125,7 @@ pub(crate) fn options(execs_per_second: u32) -> Options {
         ring_bytes: 1 << 20,
         max_tasks: 1024,
         requests_per_second: 0,
-        cgroups: Some(ByCgroup { hierarchy_id: 0, subsystem: 0, execs_per_second }),
+        cgroups: Some(ByCgroup { hierarchy_id: 0, controller: None, execs_per_second }),
         log: ProbeLog::Off,
         pins: None,
     }
@@ -119,7 +152,9 @@ pub(crate) struct Traced {
 impl Traced {
     /// All that is made in this control group is undecided.
     fn watch(group: &Group, execs_per_second: u32) -> anyhow::Result<Self> {
-        Self::attached(group, options(execs_per_second))
+        let Hierarchy { id, controller, .. } = group.hierarchy;
+        let by = ByCgroup { hierarchy_id: id, controller, execs_per_second };
+        Self::attached(group, Options { cgroups: Some(by), ..options(execs_per_second) })
     }
 
     /// With pins: unless what another attached is there.
@@ -207,9 +242,8 @@ impl Waits {
     }
 }
 
-fn traced_from_the_first_exec() -> anyhow::Result<()> {
-    let group = Group::make()?;
-    let mut traced = Traced::watch(&group, 0)?;
+fn traced_from_the_first_exec(group: &Group) -> anyhow::Result<()> {
+    let mut traced = Traced::watch(group, 0)?;
     let pod = group.within("pod")?;
     let pod_id = id(&pod)?;
     let made = Happened::Made(pod_id, id(&group.path)?, "pod".to_owned());
@@ -227,7 +261,7 @@ fn traced_from_the_first_exec() -> anyhow::Result<()> {
     traced.probes.set_policy(pod_id, Policy::IGNORED)?;
     let ignored = Waits::within(&pod, &exits)?.go()?;
     // Nor has what is in no known control group.
-    let outside = Waits::within(group.folder.path(), &exits)?.go()?;
+    let outside = Waits::within(&group.mounted, &exits)?.go()?;
     fs::remove_dir(&pod)?;
     traced.until(|one| *one == Happened::Gone(pod_id))?;
     let is_of = |one: &&Happened| match one {

@@ -11,7 +11,11 @@ pub const ROOT_IN_POD: &str = "/host/sys/fs/cgroup";
 /// There, and where a host has them.
 const ROOTS: [&str; 2] = [ROOT_IN_POD, "/sys/fs/cgroup"];
 /// Of those of version 1 the ones that all container runtimes use.
-const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+const CONTROLLERS: [Controller; 3] = [
+    Controller { name: "memory", enumerator: "memory_cgrp_id" },
+    Controller { name: "pids", enumerator: "pids_cgrp_id" },
+    Controller { name: "cpu", enumerator: "cpu_cgrp_id" },
+];
 /// How deep a kubelet's own control group may lie.
 const DEPTH: u32 = 3;
 
@@ -33,6 +37,14 @@ pub enum CgroupError {
     NoController(String),
 }
 
+/// One that has a hierarchy of version 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Controller {
+    pub name: &'static str,
+    /// Of `enum cgroup_subsys_id`: its place in `css_set.subsys`.
+    pub enumerator: &'static str,
+}
+
 /// The hierarchy that containers are told apart by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
@@ -40,8 +52,8 @@ pub struct Hierarchy {
     pub pods: PathBuf,
     /// `cgroup_root.hierarchy_id`; 0 is that of cgroup v2.
     pub id: u32,
-    /// The number of its controller; not used for cgroup v2.
-    pub subsystem: u32,
+    /// `None` for cgroup v2.
+    pub controller: Option<Controller>,
 }
 
 /// Of version 2 if pods are in it, also where the controllers are of version 1.
@@ -54,12 +66,12 @@ pub fn hierarchy(root: Option<&Path>) -> Result<Hierarchy, CgroupError> {
         let unified = [root.join("unified"), root.clone()];
         let unified = unified.iter().find(|root| root.join("cgroup.controllers").exists());
         if let Some(pods) = unified.and_then(|root| pods(root, DEPTH)) {
-            return Ok(Hierarchy { pods, id: 0, subsystem: 0 });
+            return Ok(Hierarchy { pods, id: 0, controller: None });
         }
         for controller in CONTROLLERS {
-            if let Some(pods) = pods(&root.join(controller), DEPTH) {
-                let (id, subsystem) = numbers(controller)?;
-                return Ok(Hierarchy { pods, id, subsystem });
+            if let Some(pods) = pods(&root.join(controller.name), DEPTH) {
+                let id = number(controller.name)?;
+                return Ok(Hierarchy { pods, id, controller: Some(controller) });
             }
         }
     }
@@ -79,20 +91,17 @@ fn pods(root: &Path, depth: u32) -> Option<PathBuf> {
     names.iter().find_map(|name| pods(&root.join(name), depth))
 }
 
-/// The hierarchy of a controller of version 1, and which controller it is: `proc_cgroupstats_show` of
-/// kernel/cgroup/cgroup-v1.c has a line for each, in their order.
-fn numbers(controller: &str) -> Result<(u32, u32), CgroupError> {
+/// The hierarchy of a controller of version 1: `proc_cgroupstats_show` of kernel/cgroup/cgroup-v1.c has a
+/// line for each; newer kernels leave out those that version 1 does not have.
+fn number(controller: &str) -> Result<u32, CgroupError> {
     let path = "/proc/cgroups";
     let read = |source| CgroupError::Read { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(read)?;
-    let lines = text.lines().filter(|line| !line.starts_with('#')).zip(0..);
-    lines
-        .filter_map(|(line, subsystem)| {
+    text.lines()
+        .find_map(|line| {
             let mut fields = line.split_whitespace();
-            (fields.next()? == controller).then_some(())?;
-            Some((fields.next()?.parse().ok()?, subsystem))
+            (fields.next()? == controller).then(|| fields.next()?.parse().ok())?
         })
-        .next()
         .ok_or_else(|| CgroupError::NoController(controller.to_owned()))
 }
 

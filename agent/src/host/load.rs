@@ -6,7 +6,6 @@ use std::{
     path::PathBuf,
 };
 
-use abi::settings::Offset;
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{MapData, RingBuf},
@@ -35,9 +34,6 @@ pub const PROCESS_FAMILY: [(&str, &str); 3] = [
     ("exec", "sched_process_exec"),
     ("exit", "sched_process_exit"),
 ];
-
-/// In the kernel.
-const POINTER_BYTES: u32 = 8;
 
 /// What the names of the copies of a program end in: the one for kernels where nothing comes in
 /// between, and the two for those where something can (see `agent-ebpf/src/process.rs`).
@@ -154,7 +150,8 @@ impl Probes {
         if object.is_empty() {
             return Err(LoadError::NoObject);
         }
-        let kernel = offset::kernel(options.ring_bytes / 8)?;
+        let controller = options.cgroups.and_then(|by| by.controller);
+        let kernel = offset::kernel(options.ring_bytes / 8, controller)?;
         let mut settings = kernel.settings;
         let (copies, object) = match kernel.preempt_calls {
             Some(calls) if tracepoints_are_preemptible() => {
@@ -168,7 +165,6 @@ impl Probes {
         if let Some(by) = options.cgroups {
             settings.by_cgroup = 1;
             settings.hierarchy_id = by.hierarchy_id;
-            settings.subsystem_offset = Offset(by.subsystem.saturating_mul(POINTER_BYTES));
             settings.execs_per_second = by.execs_per_second;
         }
         let sizes = [options.ring_bytes, options.max_tasks].map(u32::to_le_bytes).concat();

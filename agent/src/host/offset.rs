@@ -5,6 +5,7 @@ use std::{fs, io};
 use abi::settings::{Offset, Offsets, Settings};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
+use super::cgroups::Controller;
 use crate::btf::{Btf, BtfError};
 
 /// Where the kernel keeps its type information.
@@ -12,6 +13,8 @@ pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Of x86-64, where nothing is said.
 const STACK_BYTES: u32 = 16 * 1024;
+/// In the kernel.
+const POINTER_BYTES: u32 = 8;
 
 /// What no probe can do without.
 const NEEDED: &[&str] = &[
@@ -59,7 +62,7 @@ pub struct Sockets {
     pub has_nonblock: bool,
 }
 
-pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
+pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, OffsetError> {
     let bytes = fs::read(KERNEL_BTF).map_err(OffsetError::Read)?;
     let btf = Btf::parse(&bytes).map_err(OffsetError::Parse)?;
     let mut found = Vec::with_capacity(Offsets::SOURCES.len());
@@ -79,6 +82,7 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
         found.push(offset);
     }
     let offsets = Offsets::read_from_bytes(found.as_bytes()).unwrap_or(Offsets::ABSENT);
+    let subsystem = by.map(|controller| subsystem(&btf, controller)).transpose()?;
     let upid = btf.structure("upid").and_then(|id| btf.size_of(id));
     let stack = btf.structure("thread_union").and_then(|id| btf.size_of(id));
     let recvmsg = btf.function("tcp_recvmsg").and_then(|id| btf.arguments_of(id));
@@ -88,6 +92,7 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
             offsets,
             upid_bytes: upid.unwrap_or(16),
             wake_at_bytes,
+            subsystem_offset: subsystem.unwrap_or(Offset::ABSENT),
             stack_bytes: stack.unwrap_or(STACK_BYTES),
             ..Settings::UNSET
         },
@@ -99,4 +104,12 @@ pub fn kernel(wake_at_bytes: u32) -> Result<Kernel, OffsetError> {
         },
         preempt_calls: calls.map(|(disable, enable)| [disable, enable]),
     })
+}
+
+/// Where in `css_set.subsys` a controller's is.
+fn subsystem(btf: &Btf<'_>, controller: Controller) -> Result<Offset, OffsetError> {
+    let (structure, path) = ("cgroup_subsys_id", controller.enumerator);
+    let number = btf.enumeration(structure).and_then(|id| btf.value_of(id, path));
+    let number = number.ok_or(OffsetError::Missing { structure, path })?;
+    Ok(Offset(number.saturating_mul(POINTER_BYTES)))
 }

@@ -15,6 +15,7 @@ use zerocopy::FromBytes as _;
 
 use super::{
     attach::{Attached, Tools},
+    cgroups::Controller,
     load::{LoadError, Probes},
 };
 use crate::{event::Beyond, kube::story::Limited};
@@ -33,8 +34,8 @@ const ROUNDS: u32 = 8;
 pub struct ByCgroup {
     /// `cgroup_root.hierarchy_id`; 0 is that of cgroup v2.
     pub hierarchy_id: u32,
-    /// Which in `css_set.subsys`; not used for cgroup v2.
-    pub subsystem: u32,
+    /// `None` for cgroup v2.
+    pub controller: Option<Controller>,
     /// Of a control group, that are told; 0 for all.
     pub execs_per_second: u32,
 }

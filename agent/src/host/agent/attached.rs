@@ -35,7 +35,7 @@ fn attached_at(
         requests_per_second: options.spans.requests_per_second,
         cgroups: Some(ByCgroup {
             hierarchy_id: hierarchy.id,
-            subsystem: hierarchy.subsystem,
+            controller: hierarchy.controller,
             execs_per_second: options.execs_per_second,
         }),
         log: ProbeLog::Off,

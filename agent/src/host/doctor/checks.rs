@@ -45,7 +45,7 @@ fn kernel() -> Check {
 
 fn type_information() -> Check {
     const NAME: &str = "kernel type information (BTF)";
-    match offset::kernel(0).map(|kernel| kernel.absent) {
+    match offset::kernel(0, None).map(|kernel| kernel.absent) {
         Ok(absent) if absent.is_empty() => {
             Check::new(NAME, Verdict::Ok, format!("{}: all fields known", offset::KERNEL_BTF))
         }
