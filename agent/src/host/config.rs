@@ -28,8 +28,20 @@ pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Values of `OTEL_TRACES_EXPORTER`.
-const EXPORTERS: [&str; 2] = ["otlp", "none"];
+/// A variable that lists exporters, and those that are there.
+pub struct Exporters {
+    name: &'static str,
+    known: &'static [&'static str],
+    wanted: &'static str,
+}
+
+pub const OF_SPANS: Exporters =
+    Exporters { name: "OTEL_TRACES_EXPORTER", known: &["otlp", "none"], wanted: "otlp or none" };
+pub const OF_METRICS: Exporters = Exporters {
+    name: "OTEL_METRICS_EXPORTER",
+    known: &["otlp", "prometheus", "console", "none"],
+    wanted: "a list of otlp, prometheus, console or none",
+};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -43,22 +55,27 @@ pub enum ConfigError {
     Sampler(#[from] SamplerError),
 }
 
-/// What `OTEL_TRACES_EXPORTER` names and is not there: the specification wants it told, and ignored.
-pub fn unsupported(environment: &Environment<'_>) -> Option<ConfigError> {
-    let value = environment.get("OTEL_TRACES_EXPORTER")?;
-    let is_known =
-        |name: &str| EXPORTERS.iter().any(|known| name.trim().eq_ignore_ascii_case(known));
-    let (name, wanted) = ("OTEL_TRACES_EXPORTER".to_owned(), "otlp or none");
-    let unknown = !value.split(',').all(is_known);
-    unknown.then_some(ConfigError::Variable { name, value, wanted })
-}
+impl Exporters {
+    /// What the variable names and is not there: the specification wants it told, and ignored.
+    pub fn unsupported(&self, environment: &Environment<'_>) -> Option<ConfigError> {
+        let Self { name, wanted, .. } = *self;
+        let value = environment.get(name)?;
+        let unknown = value.split(',').any(|name| self.find(name).is_none());
+        unknown.then(|| ConfigError::Variable { name: name.to_owned(), value, wanted })
+    }
 
-/// Whether of what there is `OTEL_TRACES_EXPORTER` names `none` alone.
-pub(super) fn no_spans_wanted(environment: &Environment<'_>) -> bool {
-    let Some(text) = environment.get("OTEL_TRACES_EXPORTER") else { return false };
-    let names = text.to_ascii_lowercase();
-    let has = |wanted: &str| names.split(',').any(|name| name.trim() == wanted);
-    has("none") && !has("otlp")
+    /// Whether OTLP is one of what the variable names; `None` where it names nothing that is there.
+    pub(super) fn name_otlp(&self, environment: &Environment<'_>) -> Option<bool> {
+        let value = environment.get(self.name)?;
+        let mut named = value.split(',').filter_map(|name| self.find(name)).peekable();
+        named.peek()?;
+        Some(named.any(|name| name == "otlp"))
+    }
+
+    fn find(&self, name: &str) -> Option<&'static str> {
+        let is_it = |known: &&&str| known.eq_ignore_ascii_case(name.trim());
+        self.known.iter().find(is_it).copied()
+    }
 }
 
 /// The sampler that the environment names, or the specification's default.
@@ -158,15 +175,22 @@ mod tests {
 
     #[test]
     fn an_exporter_that_is_not_there_is_told() {
-        let check = |value: &str, expected: Option<&str>| {
-            let told = with(&[("OTEL_TRACES_EXPORTER", value)], unsupported);
+        let check = |exporters: &Exporters, value: &str, expected: Option<&str>| {
+            let told =
+                with(&[(exporters.name, value)], |variables| exporters.unsupported(variables));
             assert_eq!(told.map(|error| error.to_string()).as_deref(), expected);
         };
-        check("", None);
-        check("otlp", None);
-        check("None", None);
+        for exporters in [&OF_SPANS, &OF_METRICS] {
+            check(exporters, "", None);
+            check(exporters, "otlp", None);
+            check(exporters, "None", None);
+        }
         let told = "OTEL_TRACES_EXPORTER is \"otlp,console\", which is not otlp or none";
-        check("otlp,console", Some(told));
+        check(&OF_SPANS, "otlp,console", Some(told));
+        check(&OF_METRICS, "otlp,console", None);
+        let told = "OTEL_METRICS_EXPORTER is \"otpl\", which is not a list of otlp, prometheus, \
+                    console or none";
+        check(&OF_METRICS, "otpl", Some(told));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn spans(
     protocol: Option<Protocol>,
     environment: &Environment<'_>,
 ) -> Result<Option<Endpoint>, ConfigError> {
-    let off = config::no_spans_wanted(environment) || is_disabled(environment);
+    let off = config::OF_SPANS.name_otlp(environment) == Some(false) || is_disabled(environment);
     let variables = Variables { kind: Kind::Spans, environment };
     let url = match option {
         Some(url) => Some(Url::of_option(url)),
@@ -53,12 +53,13 @@ pub fn metrics(
     environment: &Environment<'_>,
 ) -> Result<Option<Endpoint>, ConfigError> {
     let variables = Variables { kind: Kind::Metrics, environment };
-    let url = match (option, asked_for(environment)?) {
+    let url = match (option, config::OF_METRICS.name_otlp(environment)) {
         (Some(url), _) => Some(Url::of_option(url)),
-        (None, Some(Asked::Otherwise)) => None,
+        // What else there is to name is no push: `/metrics` is there anyway.
+        (None, Some(false)) => None,
         (None, _) if is_disabled(environment) => None,
         (None, None) => variables.own(),
-        (None, Some(Asked::Otlp)) => {
+        (None, Some(true)) => {
             let url = variables.own().or_else(|| variables.general());
             Some(url.ok_or(ConfigError::NoMetricsEndpoint)?)
         }
@@ -95,30 +96,6 @@ fn is_disabled(environment: &Environment<'_>) -> bool {
     environment
         .get("OTEL_SDK_DISABLED")
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
-}
-
-/// What `OTEL_METRICS_EXPORTER` asks for.
-enum Asked {
-    Otlp,
-    /// What is no push by OTLP: `/metrics` is there anyway.
-    Otherwise,
-}
-
-fn asked_for(environment: &Environment<'_>) -> Result<Option<Asked>, ConfigError> {
-    const NAME: &str = "OTEL_METRICS_EXPORTER";
-    let Some(value) = environment.get(NAME) else { return Ok(None) };
-    let mut asked = Asked::Otherwise;
-    for name in value.split(',').map(str::trim) {
-        match name {
-            "otlp" => asked = Asked::Otlp,
-            "none" | "prometheus" | "console" => {}
-            _ => {
-                let wanted = "a list of otlp, prometheus, console or none";
-                return Err(ConfigError::Variable { name: NAME.to_owned(), value, wanted });
-            }
-        }
-    }
-    Ok(Some(asked))
 }
 
 /// What is exported, which OpenTelemetry calls a signal.
@@ -333,6 +310,7 @@ mod tests {
         check(None, &[any, (OWN, "http://m:1/x")], Some((HTTP, "http://m:1/x")));
         check(None, &[any, (OWN, "http://m:1/x"), (BY, "otlp")], Some((HTTP, "http://m:1/x")));
         check(None, &[(OWN, "http://m:1/x"), (BY, "none")], None);
+        check(None, &[(OWN, "http://m:1/x"), (BY, "otpl")], Some((HTTP, "http://m:1/x")));
         check(None, &[(OWN, "http://m:1/x"), ("OTEL_SDK_DISABLED", "true")], None);
         check(Some("http://o:1"), &[(BY, "none")], Some((HTTP, "http://o:1/v1/metrics")));
         check(Some("http://o:1/y"), &[(OWN, "http://m:1/x")], Some((HTTP, "http://o:1/y")));
@@ -363,7 +341,6 @@ mod tests {
             fails(metrics, &[(&any, "x"), (&own, value)], &own);
         }
         let by = "OTEL_METRICS_EXPORTER";
-        fails(metrics, &[(by, "otpl")], by);
         let asked = with(&[(by, "otlp")], |environment| metrics(None, None, environment));
         assert_eq!(asked, Err(ConfigError::NoMetricsEndpoint));
         for url in ["h:4317", "ftp://h", "http://", "http://:4317", "http://fd00::1:4317"] {

@@ -22,7 +22,8 @@ pub fn check(
 
 /// What is not there and no reason to end: the specification of OpenTelemetry wants it so.
 pub(super) fn say_what_is_ignored(environment: &Environment<'_>) {
-    if let Some(error) = config::unsupported(environment) {
+    let all = [config::OF_SPANS, config::OF_METRICS];
+    for error in all.iter().filter_map(|exporters| exporters.unsupported(environment)) {
         say::line(format_args!("ignored: {error}"));
     }
 }
@@ -97,6 +98,6 @@ mod tests {
         let both = ("OTEL_METRICS_EXPORTER", "otlp");
         check(&[(ENDPOINT, "http://collector:4317"), compression, both], &["lzma"]);
         check(&[("OTEL_METRIC_EXPORT_INTERVAL", "soon")], &["METRIC_EXPORT_INTERVAL"]);
-        check(&[("OTEL_TRACES_EXPORTER", "zipkin")], &[]);
+        check(&[("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_METRICS_EXPORTER", "otpl")], &[]);
     }
 }

@@ -97,7 +97,7 @@ impl Session {
     /// Everything that can go wrong before the command runs.
     fn prepare(options: &RunOptions, command: &CommandLine) -> anyhow::Result<Self> {
         let environment = Environment(&config::process_environment);
-        let ignored = config::unsupported(&environment);
+        let ignored = config::OF_SPANS.unsupported(&environment);
         or_without(options, "the value is ignored", ignored.map_or(Ok(()), Err))?;
         let protocol = options.spans.otlp_protocol;
         let endpoint = endpoint::spans(options.spans.otlp.as_deref(), protocol, &environment);

@@ -64,9 +64,10 @@ impl<'cluster> Pod<'cluster> {
     }
 }
 
-/// Removes a thing of a namespace, if it is there, and waits until it is gone.
+/// Removes a thing of a namespace, if it is there, and waits until it and all that it owns is gone.
 pub(super) fn delete(cluster: &Cluster, namespace: &str, what: &str) -> Result<()> {
-    let how = ["delete", "--ignore-not-found", "--wait=true", "--timeout=180s", namespace, what];
+    let whole = ["--cascade=foreground", "--wait=true", "--timeout=180s"];
+    let how = [&["delete", "--ignore-not-found", namespace, what][..], &whole].concat();
     cluster.kubectl(&how).map(drop)
 }
 
