@@ -252,7 +252,7 @@ fn what_nobody_explains_is_given_up() {
         Made,
         Record(first_in(CONTAINER, 10, "pause")),
         Tick(60),
-        Tick(300),
+        Tick(600),
         Record(first_in(CONTAINER, 11, "more")),
     ];
     let played = play(sandbox);
@@ -269,7 +269,7 @@ fn what_is_named_after_all_is_traced_again() {
         Made,
         Record(first_in(CONTAINER, 10, "early")),
         Tick(1),
-        Tick(300),
+        Tick(600),
         Step::Pod(pod(Some(ID), None)),
         Record(first_in(CONTAINER, 11, "sh")),
         Record(exit_record(11, 0, 0)),

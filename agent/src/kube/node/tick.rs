@@ -15,10 +15,11 @@ use crate::{
     redact::CleanSpan,
 };
 
-/// How long records of a container wait for the API to say whose they are.
-const UNDECIDED: u64 = 120 * SECOND;
+/// How long records of a container wait for the API to say whose they are: longer than it takes to replace an
+/// API server, and until its kubelets have told it what happened meanwhile.
+const UNDECIDED: u64 = 300 * SECOND;
 /// How long what is gone is remembered: what is told of it may come later.
-const REMEMBERED: u64 = 120 * SECOND;
+const REMEMBERED: u64 = 300 * SECOND;
 /// How long the last records of a container may be under way when its control group is gone.
 const LATE: u64 = 2 * SECOND;
 

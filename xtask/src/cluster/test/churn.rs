@@ -23,7 +23,7 @@ pub(super) const LONG: [LongTest; 1] =
 const BATCH: u32 = 50;
 const AT_ONE_TIME: u32 = 10;
 /// How long the agent remembers what is gone, and a little.
-const REMEMBERED: Duration = Duration::from_secs(130);
+const REMEMBERED: Duration = Duration::from_secs(310);
 /// Descriptors come and go: of a watch that begins again, of the connection to the Collector.
 const FEW: usize = 3;
 
@@ -50,7 +50,7 @@ fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
     let (rested, in_rested) = look()?;
     say::result(&format!("{} pods in {took}", load.pods));
     let looks = [("before", before, in_before), ("after", after, in_after)];
-    for (when, gauge, entries) in looks.into_iter().chain([("130 s later", rested, in_rested)]) {
+    for (when, gauge, entries) in looks.into_iter().chain([("310 s later", rested, in_rested)]) {
         say::result(&format!("  {when}: {gauge}; {entries}"));
     }
     let told = pods_told(cluster, &name)?;
