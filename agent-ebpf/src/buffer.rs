@@ -1,37 +1,16 @@
-//! The registers with which the current thread entered the kernel -> where in its memory the bytes
-//! are that a system call moved.
+//! The system call that the current thread is in -> where in its memory the bytes are that it moved.
 #![expect(unsafe_code, reason = "helpers take raw pointers")]
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 
-use abi::settings::Offset;
-
 use crate::{
+    call::{Call, number},
     kernel::Kernel,
     read::{Draft, at_most},
 };
 
-/// Of arch/x86/include/asm/ptrace.h: from here on the result of a system call, one that is none, its
-/// third argument, the second, the first, and its number.
-const RAX: Offset = Offset(80);
-/// What the result is until there is one (`-ENOSYS`).
-const RUNS: u64 = (-38_i64) as u64;
 /// Segments of one call that are looked at: as many as there may be (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u64 = 1024;
-
-/// Of arch/x86/entry/syscalls/syscall_64.tbl.
-mod call {
-    pub(super) const READ: u64 = 0;
-    pub(super) const WRITE: u64 = 1;
-    pub(super) const READV: u64 = 19;
-    pub(super) const WRITEV: u64 = 20;
-    pub(super) const SENDTO: u64 = 44;
-    pub(super) const RECVFROM: u64 = 45;
-    pub(super) const SENDMSG: u64 = 46;
-    pub(super) const RECVMSG: u64 = 47;
-    pub(super) const RECVMMSG: u64 = 299;
-    pub(super) const SENDMMSG: u64 = 307;
-}
 
 /// `struct user_msghdr` of include/linux/socket.h, which a `struct mmsghdr` begins with.
 const MSG_IOV: u64 = 16;
@@ -54,12 +33,7 @@ impl Buffers {
     /// The `len` bytes behind `skip`. `None` where they do not lie in a buffer of the process.
     #[inline(always)]
     pub(crate) fn of_current<K: Kernel>(draft: &Draft, len: u64, skip: u64) -> Option<Self> {
-        let [result, _, size, buffer, _, call] = draft.kernel_words(K::registers(), RAX);
-        if result != RUNS {
-            // io_uring goes on where a call that has nothing to do with it ends, and in threads of its own
-            // that have the registers of the one that made them.
-            return None;
-        }
+        let Call { number, second: buffer, third: size } = Call::current::<K>(draft)?;
         let left = len + skip;
         let one = Self { base: buffer, run_bytes: left, segment: 0, segments: 0, left, skip };
         let many = |segment: u64, count: u64| {
@@ -67,9 +41,9 @@ impl Buffers {
             Some(Self { base: 0, run_bytes: 0, segment, segments, left, skip })
         };
         // Which of several messages this is nothing tells; of one it is the first.
-        let is_message = match call {
-            call::SENDMSG | call::RECVMSG => true,
-            call::SENDMMSG | call::RECVMMSG => size == 1,
+        let is_message = match number {
+            number::SENDMSG | number::RECVMSG => true,
+            number::SENDMMSG | number::RECVMMSG => size == 1,
             _ => false,
         };
         if is_message {
@@ -78,9 +52,9 @@ impl Buffers {
                 user_u64(buffer.wrapping_add(MSG_IOVLEN)),
             );
         }
-        match call {
-            call::READ | call::WRITE | call::SENDTO | call::RECVFROM => Some(one),
-            call::READV | call::WRITEV => many(buffer, size),
+        match number {
+            number::READ | number::WRITE | number::SENDTO | number::RECVFROM => Some(one),
+            number::READV | number::WRITEV => many(buffer, size),
             _ => None,
         }
     }

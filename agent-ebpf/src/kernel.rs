@@ -22,8 +22,6 @@ const TURNS: u32 = 64 * 1024;
 const EARLY_TURNS: u32 = 8;
 /// Calls of it.
 const EARLY_CALLS: u32 = 192;
-/// `sizeof(struct pt_regs)` of arch/x86/include/asm/ptrace.h.
-const REGISTERS_BYTES: u64 = 168;
 
 pub(crate) trait Kernel {
     /// Messages of gRPC that are looked at in one call, each two turns: behind them they are not
@@ -74,7 +72,8 @@ impl Kernel for Early {
         // SAFETY: the helper takes nothing.
         let task = KernelPtr(unsafe { bpf_get_current_task() });
         let stack = task.u64(offsets().task_stack);
-        KernelPtr(stack + u64::from(settings().stack_bytes) - REGISTERS_BYTES)
+        let above = settings().stack_bytes - settings().registers_bytes;
+        KernelPtr(stack + u64::from(above))
     }
 
     #[inline(always)]

@@ -23,6 +23,8 @@ mod admit;
 #[cfg(target_arch = "bpf")]
 mod buffer;
 #[cfg(target_arch = "bpf")]
+mod call;
+#[cfg(target_arch = "bpf")]
 mod cgroup;
 #[cfg(target_arch = "bpf")]
 mod connection;

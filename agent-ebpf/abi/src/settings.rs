@@ -130,6 +130,8 @@ pub struct Settings {
     pub wake_at_bytes: u32,
     /// Size of a thread's stack in the kernel (`union thread_union`).
     pub stack_bytes: u32,
+    /// `sizeof(struct pt_regs)`: what lies at the end of that stack.
+    pub registers_bytes: u32,
     /// The first of two entries of `SCRATCH` that the programs on functions have to themselves.
     pub function_scratch: u32,
     /// Requests of a process that get a span in one second; 0 for all.
@@ -152,6 +154,7 @@ impl Settings {
         upid_bytes: 16,
         wake_at_bytes: 0,
         stack_bytes: 0,
+        registers_bytes: 0,
         function_scratch: 0,
         requests_per_second: 0,
         by_cgroup: 0,

@@ -11,8 +11,10 @@ use crate::btf::{Btf, BtfError};
 /// Where the kernel keeps its type information.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Of x86-64, where nothing is said.
+/// Of x86-64, and of arm64 with pages of 4 KiB, where nothing is said.
 const STACK_BYTES: u32 = 16 * 1024;
+/// Of x86-64, likewise.
+const REGISTERS_BYTES: u32 = 168;
 /// In the kernel.
 const POINTER_BYTES: u32 = 8;
 
@@ -85,6 +87,7 @@ pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, Offs
     let subsystem = by.map(|controller| subsystem(&btf, controller)).transpose()?;
     let upid = btf.structure("upid").and_then(|id| btf.size_of(id));
     let stack = btf.structure("thread_union").and_then(|id| btf.size_of(id));
+    let registers = btf.structure("pt_regs").and_then(|id| btf.size_of(id));
     let recvmsg = btf.function("tcp_recvmsg").and_then(|id| btf.arguments_of(id));
     let calls = btf.function("bpf_preempt_disable").zip(btf.function("bpf_preempt_enable"));
     Ok(Kernel {
@@ -94,6 +97,7 @@ pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, Offs
             wake_at_bytes,
             subsystem_offset: subsystem.unwrap_or(Offset::ABSENT),
             stack_bytes: stack.unwrap_or(STACK_BYTES),
+            registers_bytes: registers.unwrap_or(REGISTERS_BYTES),
             ..Settings::UNSET
         },
         absent,
