@@ -14,8 +14,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?);
+    let machine = env::var_os("CARGO_CFG_TARGET_ARCH").ok_or("cargo sets it")?;
     for name in OBJECTS {
-        let object = here.join("../target/ebpf").join(name);
+        let object = here.join("../target/ebpf").join(&machine).join(name);
         println!("cargo::rerun-if-changed={}", object.display());
         let bytes = fs::read(&object).unwrap_or_default();
         if bytes.is_empty() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::arch::Arch;
 use crate::clock::Stopwatch;
 use crate::executable::{self, Linking};
 use crate::missing::Missing;
@@ -64,7 +65,7 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
         }
         Err(error) => return Err(error),
     };
-    ebpf::build()?;
+    ebpf::build(Arch::OWN)?;
     let lynceus = executable::lynceus(Linking::Usual)?;
     let directory = paths::target().join("demo");
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;

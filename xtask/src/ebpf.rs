@@ -1,5 +1,6 @@
 //! `cargo xtask ebpf`: builds the kernel object, plain and with the probes' own log messages.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,12 +12,13 @@ use anyhow::{Context as _, Result};
 use object::build::elf::{Builder, SectionData};
 use object::elf::SHT_STRTAB;
 
+use crate::arch::Arch;
 use crate::{command, paths, say, setup};
 
 const LIMIT: Duration = Duration::from_secs(1200);
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Builds the kernel object into target/ebpf/.
+/// Builds the kernel object into target/ebpf/MACHINE/.
 ///
 /// `lynceus.bpf.o` is what the agent embeds; `lynceus-log.bpf.o` has the probes' own debug
 /// messages, for `--probe-log`. Sets up rust-src and bpf-linker first if they are missing. The
@@ -24,7 +26,11 @@ const TARGET: &str = "bpfel-unknown-none";
 /// change, so the agent is not rebuilt for nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask ebpf && cargo build --release")]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// The processor whose kernels load it.
+    #[arg(long, value_name = "ARCH", value_enum, default_value_t = Arch::OWN)]
+    arch: Arch,
+}
 
 /// One way to build the object.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +48,8 @@ impl Variant {
     }
 }
 
-pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
-    for object in build()? {
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    for object in build(arguments.arch)? {
         let size = fs::metadata(&object).map(|metadata| metadata.len()).unwrap_or_default();
         say::result(&format!("{} ({size} bytes)", object.display()));
     }
@@ -51,27 +57,30 @@ pub(crate) fn run(_: &Arguments) -> Result<ExitCode> {
 }
 
 /// Builds both variants, once in a run, and returns their paths.
-pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    static BUILT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+pub(crate) fn build(arch: Arch) -> Result<Vec<PathBuf>> {
+    static BUILT: Mutex<BTreeMap<Arch, Vec<PathBuf>>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.is_empty() {
-        let tools = setup::ebpf()?;
-        let variants = [Variant::Plain, Variant::Log];
-        let objects = variants.into_iter().map(|variant| build_variant(variant, &tools.linker));
-        *built = objects.collect::<Result<_>>()?;
+    if let Some(objects) = built.get(&arch) {
+        return Ok(objects.clone());
     }
-    Ok(built.clone())
+    let tools = setup::ebpf()?;
+    let variants = [Variant::Plain, Variant::Log];
+    let objects = variants.into_iter().map(|variant| build_variant(variant, arch, &tools.linker));
+    let objects = objects.collect::<Result<Vec<_>>>()?;
+    built.insert(arch, objects.clone());
+    Ok(objects)
 }
 
-fn build_variant(variant: Variant, linker: &Path) -> Result<PathBuf> {
-    let directory = paths::repository().join("target/ebpf");
+fn build_variant(variant: Variant, arch: Arch, linker: &Path) -> Result<PathBuf> {
+    let directory = directory().join(arch.machine());
     let object = directory.join(variant.file());
-    say::step(&format!("building {}", variant.file()), || {
-        let mut cargo = cargo("build", &directory, linker)?;
+    let name = format!("{}{}", variant.file(), arch.suffix());
+    say::step(&format!("building {name}"), || {
+        let mut cargo = cargo("build", arch, &directory, linker)?;
         if matches!(variant, Variant::Log) {
             cargo.args(["--features", "log"]);
         }
-        command::checked(&mut cargo, variant.file(), LIMIT)?;
+        command::checked(&mut cargo, &name, LIMIT)?;
         let built = directory.join(TARGET).join("release/lynceus-ebpf");
         let new = fs::read(&built).with_context(|| format!("reading {}", built.display()))?;
         replace_if_different(&without_debug_information(&new)?, &object)
@@ -79,26 +88,34 @@ fn build_variant(variant: Variant, linker: &Path) -> Result<PathBuf> {
     Ok(object)
 }
 
-/// Lints the kernel side for its own target: elsewhere it is an empty program.
+/// Lints the kernel side for its own target, elsewhere it is an empty program, and for the kernels of
+/// every processor: each has registers of its own.
 pub(crate) fn clippy() -> Result<()> {
     let tools = setup::ebpf()?;
-    // What clippy leaves behind does not replace what was built.
-    let directory = paths::repository().join("target/ebpf/clippy");
-    let mut cargo = cargo("clippy", &directory, &tools.linker)?;
-    cargo.args(["--", "-D", "warnings"]);
-    command::checked(&mut cargo, "clippy-ebpf", LIMIT).map(drop)
+    Arch::ALL.into_iter().try_for_each(|arch| {
+        // What clippy leaves behind does not replace what was built.
+        let directory = directory().join("clippy").join(arch.machine());
+        let mut cargo = cargo("clippy", arch, &directory, &tools.linker)?;
+        cargo.args(["--", "-D", "warnings"]);
+        command::checked(&mut cargo, &format!("clippy-ebpf{}", arch.suffix()), LIMIT).map(drop)
+    })
+}
+
+fn directory() -> PathBuf {
+    paths::repository().join("target/ebpf")
 }
 
 /// A command of cargo on the kernel side, for its target.
-fn cargo(subcommand: &str, directory: &Path, linker: &Path) -> Result<Command> {
+fn cargo(subcommand: &str, arch: Arch, directory: &Path, linker: &Path) -> Result<Command> {
     let mut cargo = Command::new("cargo");
     cargo.args([subcommand, "--package", "lynceus-ebpf", "--bins", "--release"]);
     cargo.args(["-Zbuild-std=core", "--target", TARGET, "--target-dir"]).arg(directory);
     cargo.current_dir(paths::repository());
     // `-Z` on a stable tool chain, for this child and its rustc only.
     cargo.env("RUSTC_BOOTSTRAP", "1");
+    let registers = format!("--cfg=bpf_target_arch=\"{}\"", arch.machine());
     // BTF of our own, because the kernel wants to know the functions that bpf_loop calls.
-    let flags = ["--cfg=bpf_target_arch=\"x86_64\"", "-Cdebuginfo=2", "-Clink-arg=--btf"];
+    let flags = [registers.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf"];
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     cargo.env_remove("RUSTFLAGS");
     cargo.env("PATH", path_with(linker)?);

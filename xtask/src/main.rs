@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apt;
+mod arch;
 mod bench;
 mod cache;
 mod clock;

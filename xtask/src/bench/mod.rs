@@ -19,6 +19,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
+use crate::arch::Arch;
 use crate::executable::{self, Linking};
 use crate::missing::Missing;
 use crate::privilege::{Privilege, WITHOUT_ROOT};
@@ -115,7 +116,7 @@ impl Bench {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let privilege = Privilege::find();
     ensure!(privilege != Privilege::None, Missing::new(WITHOUT_ROOT));
-    ebpf::build()?;
+    ebpf::build(Arch::OWN)?;
     let lynceus = executable::lynceus(Linking::Usual)?;
     let driver = executable::test_program("kernel", Linking::Usual)?;
     let folder = tempfile::tempdir().context("making a temporary folder")?;

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
 
+use crate::arch::Arch;
 use crate::executable::{self, Linking};
 use crate::{command, ebpf, paths, say};
 
@@ -75,7 +76,7 @@ pub(crate) fn default_archive() -> PathBuf {
 
 /// Builds `lynceus` and writes its image.
 pub(crate) fn lynceus(out: &Path) -> Result<Sizes> {
-    ebpf::build()?;
+    ebpf::build(Arch::OWN)?;
     let built = executable::lynceus(Linking::Static)?;
     let directory = tempfile::tempdir().context("making a temporary directory")?;
     let stripped = directory.path().join("lynceus");

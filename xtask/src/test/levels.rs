@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::count::{self, Counts};
+use crate::arch::Arch;
 use crate::executable::{self, Linking};
 use crate::missing::Missing;
 use crate::privilege::{Privilege, WITHOUT_ROOT};
@@ -120,7 +121,7 @@ pub(super) fn cluster() -> Result<Counts> {
 /// Runs a test program of `agent-tests` with the release binary in `LYNCEUS_BIN`.
 fn as_root(name: &str, variables: &[(&str, &OsStr)], rest: &[String]) -> Result<Counts> {
     let privilege = Privilege::find();
-    ebpf::build()?;
+    ebpf::build(Arch::OWN)?;
     let lynceus = executable::lynceus(Linking::Usual)?;
     let program = executable::test_program(name, Linking::Usual)?;
     let mut all = vec![("LYNCEUS_BIN", lynceus.as_os_str()), ("RUST_BACKTRACE", "1".as_ref())];

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use self::count::Counts;
+use crate::arch::Arch;
 use crate::clock::{self, Stopwatch};
 use crate::missing::Missing;
 use crate::setup::{self, Part};
@@ -149,7 +150,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let reports: Vec<Report> = std::thread::scope(|scope| {
         scope.spawn(|| set_up_ahead(&levels));
         if levels.iter().any(|level| level.embeds_the_object())
-            && let Err(error) = ebpf::build()
+            && let Err(error) = ebpf::build(Arch::OWN)
         {
             // The levels that need it come to the same end and count it.
             say::error(&error);

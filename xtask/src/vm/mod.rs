@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 
 use self::boot::{Boot, Ending, Part};
 use self::initramfs::Programs;
+use crate::arch::Arch;
 use crate::clock::{self, Stopwatch};
 use crate::executable::{self, Linking};
 use crate::setup::{self, SERIES, Series};
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 pub(crate) fn kernel_tests(series: &[Series], arguments: &[String]) -> Result<Counts> {
     // Before minutes of compilation: a system without Debian's packages cannot do this at all.
     setup::machine()?;
-    ebpf::build()?;
+    ebpf::build(Arch::OWN)?;
     let lynceus = executable::lynceus(Linking::Static)?;
     let tests = executable::test_program("kernel", Linking::Static)?;
     on(series, Some(&lynceus), &tests, arguments)
