@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::{command, paths, say};
+use crate::arch::Arch;
+use crate::{command, paths, say, setup};
 
 const LIMIT: Duration = Duration::from_secs(1800);
-const STATIC_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// How to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,33 +18,37 @@ pub(crate) enum Linking {
     /// For this machine, in cargo's usual place.
     Usual,
     /// With nothing to load at run time, for a machine that has only our files.
-    Static,
+    Static(Arch),
+}
+
+impl Linking {
+    /// Behind the name of a log.
+    fn suffix(self) -> String {
+        match self {
+            Self::Usual => String::new(),
+            Self::Static(arch) => format!("-static{}", arch.suffix()),
+        }
+    }
 }
 
 /// The binary `lynceus`, optimised. The kernel object must have been built before.
 pub(crate) fn lynceus(linking: Linking) -> Result<PathBuf> {
-    let log = match linking {
-        Linking::Usual => "build-lynceus",
-        Linking::Static => "build-lynceus-static",
-    };
+    let log = format!("build-lynceus{}", linking.suffix());
     say::step(&format!("{log} (release)"), || {
-        let mut cargo = cargo("build", linking);
+        let mut cargo = cargo("build", linking)?;
         cargo.args(["--release", "--package", "lynceus", "--bin", "lynceus"]);
         cargo.arg("--message-format=json");
-        let messages = command::captured(&mut cargo, log, LIMIT)?;
+        let messages = command::captured(&mut cargo, &log, LIMIT)?;
         find(&messages, "lynceus", "bin").context("finding `lynceus` in cargo's messages")
     })
 }
 
 /// A test program of the package `agent-tests`, by the name of its target.
 pub(crate) fn test_program(name: &str, linking: Linking) -> Result<PathBuf> {
-    let log = match linking {
-        Linking::Usual => format!("build-test-{name}"),
-        Linking::Static => format!("build-test-{name}-static"),
-    };
+    let log = format!("build-test-{name}{}", linking.suffix());
     say::step(&log, || {
-        let mut cargo = cargo("test", linking);
-        if linking == Linking::Static {
+        let mut cargo = cargo("test", linking)?;
+        if linking != Linking::Usual {
             // Shares what was built for `lynceus`, and is small to pack.
             cargo.arg("--release");
         }
@@ -57,18 +61,29 @@ pub(crate) fn test_program(name: &str, linking: Linking) -> Result<PathBuf> {
 }
 
 /// A cargo of this repository.
-pub(crate) fn cargo(verb: &str, linking: Linking) -> Command {
+pub(crate) fn cargo(verb: &str, linking: Linking) -> Result<Command> {
     let mut cargo = Command::new("cargo");
     cargo.arg(verb).current_dir(paths::repository()).env("CARGO_TERM_COLOR", "never");
-    if linking == Linking::Static {
-        cargo.args(["--target", STATIC_TARGET]);
+    if let Linking::Static(arch) = linking {
+        if arch == Arch::OWN {
+            cargo.args(["--target", &format!("{}-unknown-linux-gnu", arch.machine())]);
+            cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+        } else {
+            setup::cross(arch)?.configure(&mut cargo);
+        }
         cargo.arg("--target-dir").arg(paths::target().join("vm"));
-        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
         // The machine unpacks it all into memory; whole-program optimisation is not under test.
         cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
         cargo.env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
     }
-    cargo
+    Ok(cargo)
+}
+
+/// A program without its symbols, in another file.
+pub(crate) fn strip(program: &Path, arch: Arch, to: &Path) -> Result<()> {
+    let mut strip =
+        if arch == Arch::OWN { Command::new("strip") } else { setup::cross(arch)?.strip() };
+    command::output(strip.arg("--strip-all").arg("-o").arg(to).arg(program)).map(drop)
 }
 
 /// The executable of a target in the lines that `--message-format=json` printed.

@@ -1,5 +1,8 @@
 //! What tracing itself takes of the machine.
-#![expect(unsafe_code, reason = "the C library's call has no safe form")]
+#![cfg_attr(
+    target_env = "gnu",
+    expect(unsafe_code, reason = "the C library's call has no safe form")
+)]
 
 use std::{fs, time::Duration};
 

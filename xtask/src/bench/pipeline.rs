@@ -16,7 +16,7 @@ pub(super) fn measure(bench: &Bench) -> Result<()> {
     record.args(bench.one_by_one(5000));
     let status = record.status().context("recording")?;
     ensure!(status.success(), "recording failed ({status})");
-    let mut cargo = executable::cargo("bench", Linking::Usual);
+    let mut cargo = executable::cargo("bench", Linking::Usual)?;
     cargo.args(["--package", "lynceus", "--no-default-features", "--bench", "pipeline", "--"]);
     cargo.arg(&recording).current_dir(repository());
     let printed = command::captured(&mut cargo, "bench-pipeline", Duration::from_secs(900))?;

@@ -58,9 +58,9 @@ pub(super) fn write(image: &Image, layer: &Layer) -> Result<Vec<u8>> {
 fn configuration(image: &Image, layer: &Layer) -> Value {
     let labels: Map<String, Value> =
         image.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    json!({
+    let mut configuration = json!({
         "created": CREATED,
-        "architecture": "amd64",
+        "architecture": image.arch.name(),
         "os": "linux",
         "config": {
             "Entrypoint": image.entrypoint,
@@ -70,7 +70,11 @@ fn configuration(image: &Image, layer: &Layer) -> Value {
         },
         "rootfs": { "type": "layers", "diff_ids": [digest(&layer.unpacked)] },
         "history": [{ "created": CREATED, "created_by": "cargo xtask image" }],
-    })
+    });
+    if let (Some(variant), Some(members)) = (image.arch.variant(), configuration.as_object_mut()) {
+        members.insert("variant".to_owned(), json!(variant));
+    }
+    configuration
 }
 
 fn descriptor(media_type: &str, content: &[u8]) -> Value {
@@ -92,6 +96,7 @@ mod tests {
     use std::io::Read as _;
 
     use super::*;
+    use crate::arch::Arch;
 
     #[test]
     fn every_blob_is_there_under_its_digest_for_both_formats() {
@@ -122,5 +127,17 @@ mod tests {
         assert_eq!(docker["Config"], json!(format!("blobs/{configuration}")));
         let configuration = read(&format!("blobs/{configuration}"));
         assert_eq!(configuration["rootfs"]["diff_ids"], json!([digest(&layer.unpacked)]));
+    }
+
+    #[test]
+    fn an_image_says_which_processor_it_is_for() {
+        let layer = layer::write(&[]).unwrap();
+        let check = |arch, name: &str, variant: Option<&str>| {
+            let configuration = configuration(&Image { arch, ..Image::default() }, &layer);
+            assert_eq!(configuration["architecture"], json!(name));
+            assert_eq!(configuration.get("variant").and_then(Value::as_str), variant);
+        };
+        check(Arch::Amd64, "amd64", None);
+        check(Arch::Arm64, "arm64", Some("v8"));
     }
 }

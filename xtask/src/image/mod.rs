@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 
 use crate::arch::Arch;
 use crate::executable::{self, Linking};
-use crate::{command, ebpf, paths, say};
+use crate::{ebpf, paths, say};
 
 mod archive;
 mod layer;
@@ -20,14 +20,21 @@ pub(crate) const NAME: &str = "localhost/lynceus:latest";
 
 /// Writes the image of `lynceus`: one static binary with the kernel object in it, and no shell.
 ///
-/// The archive is of the formats that both `docker load` and `ctr images import` take. Built from the
+/// For another processor than this machine's own it is built with Rust's library for that and musl,
+/// and a C compiler from Debian packages, which come into the cache; 10 minutes the first time. The
+/// archive is of the formats that both `docker load` and `ctr images import` take. Built from the
 /// same sources it is the same, byte for byte. Needs no container runtime and no root; sets up what is
 /// missing (see `cargo xtask setup`).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask image\n  \
+    cargo xtask image --arch arm64\n  \
     cargo xtask image --out /tmp/lynceus.tar && docker load --input /tmp/lynceus.tar")]
 pub(crate) struct Arguments {
-    /// The archive, instead of target/image/lynceus.tar.
+    /// The processor of the machines that run it.
+    #[arg(long, value_name = "ARCH", value_enum, default_value_t = Arch::OWN)]
+    arch: Arch,
+
+    /// The archive, instead of target/image/lynceus.tar, or lynceus-ARCH.tar for another processor.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -37,6 +44,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Image {
     /// `registry/name:tag`
     pub(crate) name: String,
+    pub(crate) arch: Arch,
     pub(crate) entries: Vec<Entry>,
     pub(crate) entrypoint: Vec<String>,
     /// What is run if the pod says nothing else.
@@ -54,14 +62,15 @@ pub(crate) struct Sizes {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let out = arguments.out.clone().unwrap_or_else(default_archive);
-    let sizes = lynceus(&out)?;
+    let arch = arguments.arch;
+    let out = arguments.out.clone().unwrap_or_else(|| default_archive(arch));
+    let sizes = lynceus(arch, &out)?;
     let mebibytes = |bytes: u64| {
         let tenths = bytes.saturating_mul(10) / (1 << 20);
         format!("{}.{} MiB", tenths / 10, tenths % 10)
     };
     say::result(&format!(
-        "{}: {NAME}, {} unpacked, {} as an archive",
+        "{}: {NAME} for {arch}, {} unpacked, {} as an archive",
         out.display(),
         mebibytes(sizes.unpacked),
         mebibytes(sizes.archive)
@@ -70,21 +79,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// `target/image/lynceus.tar`
-pub(crate) fn default_archive() -> PathBuf {
-    paths::target().join("image/lynceus.tar")
+pub(crate) fn default_archive(arch: Arch) -> PathBuf {
+    paths::target().join(format!("image/lynceus{}.tar", arch.suffix()))
 }
 
 /// Builds `lynceus` and writes its image.
-pub(crate) fn lynceus(out: &Path) -> Result<Sizes> {
-    ebpf::build(Arch::OWN)?;
-    let built = executable::lynceus(Linking::Static)?;
+pub(crate) fn lynceus(arch: Arch, out: &Path) -> Result<Sizes> {
+    ebpf::build(arch)?;
+    let built = executable::lynceus(Linking::Static(arch))?;
     let directory = tempfile::tempdir().context("making a temporary directory")?;
     let stripped = directory.path().join("lynceus");
-    command::output(Command::new("strip").arg("--strip-all").arg("-o").arg(&stripped).arg(&built))?;
+    executable::strip(&built, arch, &stripped)?;
     let label =
         |name: &str, value: &str| (format!("org.opencontainers.image.{name}"), value.to_owned());
     let image = Image {
         name: NAME.to_owned(),
+        arch,
         entries: vec![Entry::program("/usr/local/bin/lynceus", &stripped)?],
         entrypoint: vec!["/usr/local/bin/lynceus".to_owned()],
         labels: vec![

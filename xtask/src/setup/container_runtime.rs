@@ -1,13 +1,13 @@
 //! What runs containers on a node: containerd, runc, network plugins, from Debian packages, unpacked
 //! only. Installed, containerd would be started as a service of this machine.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::libraries;
 use crate::apt::{Archive, Private};
 use crate::{cache, say};
 
@@ -16,7 +16,6 @@ const PACKAGES: [&str; 6] =
 
 /// Where the packages have programs.
 const PROGRAMS_IN: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
-const LIBRARIES_IN: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
 const PLUGINS_IN: &str = "usr/lib/cni";
 
 const PROGRAMS: [&str; 7] =
@@ -80,34 +79,16 @@ impl ContainerRuntime {
     }
 }
 
-/// Moves what is run out of the unpacked packages. Of libraries only those that the system lacks:
-/// what it has, its C library above all, must not be mixed with another.
+/// Moves what is run out of the unpacked packages.
 fn keep(unpacked: &Path, half: &Path) -> Result<()> {
-    let [programs, libraries] = ["bin", "lib"].map(|name| half.join(name));
-    for directory in [&programs, &libraries] {
-        fs::create_dir(directory).with_context(|| format!("making {}", directory.display()))?;
-    }
+    let programs = half.join("bin");
+    fs::create_dir(&programs).with_context(|| format!("making {}", programs.display()))?;
     for name in PROGRAMS {
         let mut places = PROGRAMS_IN.iter().map(|place| unpacked.join(place).join(name));
         let found = places.find(|path| path.is_file() && !path.is_symlink());
         let found = found.with_context(|| format!("finding {name} in the packages"))?;
         fs::rename(&found, programs.join(name)).with_context(|| format!("moving {name}"))?;
     }
-    for place in LIBRARIES_IN {
-        let Ok(entries) = fs::read_dir(unpacked.join(place)) else { continue };
-        for entry in entries {
-            let entry = entry.with_context(|| format!("listing {place}"))?;
-            let name = entry.file_name();
-            let is_library = name.to_string_lossy().contains(".so.");
-            if is_library && !entry.path().is_dir() && !the_system_has(&name) {
-                fs::rename(entry.path(), libraries.join(&name))
-                    .with_context(|| format!("moving {}", name.display()))?;
-            }
-        }
-    }
+    libraries::keep_what_is_missing(unpacked, &half.join("lib"))?;
     fs::rename(unpacked.join(PLUGINS_IN), half.join("cni")).context("moving the network plugins")
-}
-
-fn the_system_has(library: &OsStr) -> bool {
-    LIBRARIES_IN.iter().any(|place| Path::new("/").join(place).join(library).exists())
 }

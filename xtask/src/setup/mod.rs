@@ -13,10 +13,12 @@ mod cargo_tool;
 mod charts;
 mod collector;
 mod container_runtime;
+mod cross;
 mod fingerprint;
 mod go;
 mod go_programs;
 mod kubernetes;
+mod libraries;
 mod nginx;
 mod packages;
 mod private;
@@ -28,6 +30,7 @@ pub(crate) use cargo_tool::{DENY, FUZZ};
 pub(crate) use charts::{Charts, charts};
 pub(crate) use collector::collector;
 pub(crate) use container_runtime::{ContainerRuntime, container_runtime};
+pub(crate) use cross::cross;
 pub(crate) use kubernetes::kubernetes;
 pub(crate) use private::{Private, VARIABLE as PRIVATE_VARIABLE};
 pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kernel, machine};
@@ -57,6 +60,8 @@ pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kerne
 ///
 /// cluster: Kubernetes and etcd built from Go modules, and containerd, runc and network plugins from
 /// Debian packages, unpacked privately. Needs Go and a Debian system. Ten minutes.
+///
+/// What `--arch` of `image` needs for another processor comes when it is first asked for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --only ebpf --only vm")]
 pub(crate) struct Arguments {

@@ -72,8 +72,8 @@ pub(crate) fn kernel_tests(series: &[Series], arguments: &[String]) -> Result<Co
     // Before minutes of compilation: a system without Debian's packages cannot do this at all.
     setup::machine()?;
     ebpf::build(Arch::OWN)?;
-    let lynceus = executable::lynceus(Linking::Static)?;
-    let tests = executable::test_program("kernel", Linking::Static)?;
+    let lynceus = executable::lynceus(Linking::Static(Arch::OWN))?;
+    let tests = executable::test_program("kernel", Linking::Static(Arch::OWN))?;
     on(series, Some(&lynceus), &tests, arguments)
 }
 

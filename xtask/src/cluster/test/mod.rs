@@ -8,6 +8,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::interrupt;
 use super::running::Cluster;
+use crate::arch::Arch;
 use crate::clock::Stopwatch;
 use crate::test::count::Counts;
 use crate::{image, say};
@@ -137,8 +138,8 @@ pub(super) fn prepare(arguments: &Arguments) -> Result<PathBuf> {
     match &arguments.image {
         Some(archive) => Ok(archive.clone()),
         None => {
-            let archive = image::default_archive();
-            image::lynceus(&archive)?;
+            let archive = image::default_archive(Arch::OWN);
+            image::lynceus(Arch::OWN, &archive)?;
             Ok(archive)
         }
     }
