@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::arch::Arch;
 use crate::missing::Missing;
 use crate::{cache, command, paths};
 
@@ -104,6 +105,16 @@ pub(crate) struct Private {
 impl Private {
     /// Makes the state and fetches the suites' lists. `name` also names the log.
     pub(crate) fn open(archive: &Archive, name: &str, suites: &[&str]) -> Result<Self> {
+        Self::open_for(Arch::OWN, archive, name, suites)
+    }
+
+    /// As [`Private::open`], with the packages for machines of that processor.
+    pub(crate) fn open_for(
+        arch: Arch,
+        archive: &Archive,
+        name: &str,
+        suites: &[&str],
+    ) -> Result<Self> {
         let lock = cache::lock(&format!("apt-{name}"))?;
         let directory = cache::root()?.join("apt").join(name);
         for part in ["lists/partial", "cache/archives/partial"] {
@@ -124,7 +135,7 @@ impl Private {
         };
         write("sources.list", &sources)?;
         write("status", "")?;
-        write("apt.conf", &configuration(&directory))?;
+        write("apt.conf", &configuration(&directory, arch))?;
         let private = Self { name: name.to_owned(), directory, _lock: lock };
         private.get(&["update"], "update", &private.directory)?;
         Ok(private)
@@ -174,7 +185,7 @@ impl Drop for Private {
 }
 
 /// Read after the system's configuration, so that the system's hooks can be cleared.
-fn configuration(directory: &Path) -> String {
+fn configuration(directory: &Path, arch: Arch) -> String {
     format!(
         r#"Dir::Etc::sourcelist "{0}/sources.list";
 Dir::Etc::sourceparts "/dev/null";
@@ -187,6 +198,9 @@ Dir::Cache "{0}/cache";
 // An ordinary user runs this: no locks of the system, no change of user.
 Debug::NoLocking "1";
 APT::Sandbox::User "root";
+#clear APT::Architectures;
+APT::Architecture "{arch}";
+APT::Architectures "{arch}";
 APT::Install-Recommends "false";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";

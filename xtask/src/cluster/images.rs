@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::arch::Arch;
 use crate::image::{self, Entry, Image};
 use crate::{paths, setup};
 
@@ -16,7 +17,7 @@ pub(crate) const TWIN: &str = "localhost/twin:1";
 
 /// Writes the archives, and returns their paths.
 pub(super) fn write() -> Result<Vec<PathBuf>> {
-    let busybox = setup::busybox()?;
+    let busybox = setup::busybox(Arch::OWN)?;
     let pause = Image {
         name: PAUSE.to_owned(),
         entries: vec![Entry::program("/bin/busybox", &busybox)?],

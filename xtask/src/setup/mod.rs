@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::arch::Arch;
 use crate::missing::Missing;
 use crate::say;
 
@@ -61,7 +62,7 @@ pub(crate) use virtual_machine::{Kernel, Machine, SERIES, Series, busybox, kerne
 /// cluster: Kubernetes and etcd built from Go modules, and containerd, runc and network plugins from
 /// Debian packages, unpacked privately. Needs Go and a Debian system. Ten minutes.
 ///
-/// What `--arch` of `image` needs for another processor comes when it is first asked for.
+/// What `--arch` of `image` and `vm` needs for another processor comes when it is first asked for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --only ebpf --only vm")]
 pub(crate) struct Arguments {
@@ -126,18 +127,18 @@ pub(crate) fn ensure(part: Part) -> Result<String> {
         Part::Charts => Ok(format!("ready, {}", charts()?.helm.display())),
         Part::Collector => Ok(format!("ready, {}", collector()?.display())),
         Part::Vm => {
-            let machine = machine()?;
-            busybox()?;
+            let machine = machine(Arch::OWN)?;
+            busybox(Arch::OWN)?;
             let mut kernels = Vec::new();
             for series in SERIES {
-                kernels.push(kernel(series)?.version);
+                kernels.push(kernel(series, Arch::OWN)?.version);
             }
             Ok(format!("ready, {} with kernels {}", machine.version, kernels.join(", ")))
         }
         Part::Cluster => {
             // Before minutes of compilation: a system without Debian's packages has no use for it.
             container_runtime()?;
-            busybox()?;
+            busybox(Arch::OWN)?;
             Ok(format!("ready, {}", kubernetes()?.display()))
         }
     }

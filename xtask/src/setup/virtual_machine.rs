@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::apt::{Archive, Private};
+use crate::arch::Arch;
 use crate::{cache, say};
 
 /// QEMU 7.2 of Debian 12 panics on some boots of newer kernels; 10 does not.
@@ -41,24 +42,28 @@ pub(crate) struct Kernel {
 /// QEMU with everything it is linked to, in one directory.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    /// What it is a machine of.
+    pub(crate) arch: Arch,
     pub(crate) root: PathBuf,
     pub(crate) version: String,
 }
 
 /// The kernel of a series: the one in the cache, else the highest that the archive has now.
-pub(crate) fn kernel(series: Series) -> Result<Kernel> {
+pub(crate) fn kernel(series: Series, arch: Arch) -> Result<Kernel> {
     let vm = cache::root()?.join("vm");
-    let prefix = format!("kernel-{}-", series.name);
+    let prefix = format!("kernel{}-{}-", arch.suffix(), series.name);
     if let Some(kernel) = cached_kernel(&vm, &prefix) {
         return Ok(kernel);
     }
-    let _lock = cache::lock(&format!("kernel-{}", series.name))?;
+    let _lock = cache::lock(prefix.trim_end_matches('-'))?;
     if let Some(kernel) = cached_kernel(&vm, &prefix) {
         return Ok(kernel);
     }
-    say::step(&format!("kernel {} from Debian {}", series.name, series.suite), || {
-        let apt = Private::open(&Archive::of_this_system()?, series.suite, &[series.suite])?;
-        let names = apt.names("^linux-(image|binary)-[0-9].*-cloud-amd64$")?;
+    say::step(&format!("kernel {} for {arch} from Debian {}", series.name, series.suite), || {
+        let archive = Archive::of_this_system()?;
+        let name = format!("{}{}", series.suite, arch.suffix());
+        let apt = Private::open_for(arch, &archive, &name, &[series.suite])?;
+        let names = apt.names(&format!("^linux-(image|binary)-[0-9].*-cloud-{arch}$"))?;
         let package = highest(&names, series.prefix)
             .with_context(|| format!("finding a kernel {} in {}", series.name, series.suite))?;
         let version = version_of(package).unwrap_or(package);
@@ -114,51 +119,61 @@ fn vmlinuz(root: &Path, version: &str) -> Option<PathBuf> {
     places.iter().map(|place| root.join(place)).find(|image| image.is_file())
 }
 
-/// QEMU for x86-64.
-pub(crate) fn machine() -> Result<Machine> {
+/// QEMU for machines of one processor.
+pub(crate) fn machine(arch: Arch) -> Result<Machine> {
     let vm = cache::root()?.join("vm");
-    if let Some(machine) = cached_machine(&vm) {
+    let machine = Machine {
+        arch,
+        root: vm.join(format!("qemu-10{}", arch.suffix())),
+        version: "QEMU 10".to_owned(),
+    };
+    if machine.program().is_file() {
         return Ok(machine);
     }
-    let _lock = cache::lock("qemu")?;
-    if let Some(machine) = cached_machine(&vm) {
+    let name = format!("qemu{}", arch.suffix());
+    let _lock = cache::lock(&name)?;
+    if machine.program().is_file() {
         return Ok(machine);
     }
     say::note("QEMU is missing: the tests run on packaged kernels inside it");
     let [release, backports] = QEMU_SUITES;
-    say::step(&format!("QEMU from Debian {backports}"), || {
-        let apt = Private::open(&Archive::of_this_system()?, "qemu", &[release, backports])?;
-        cache::install(&vm.join("qemu-10"), |half| {
-            apt.unpack_closure(&["qemu-system-x86"], backports, half)?;
-            let program = half.join("usr/bin/qemu-system-x86_64");
-            ensure!(program.is_file(), "the package holds no qemu-system-x86_64");
-            Ok(())
-        })
+    let package = match arch {
+        Arch::Amd64 => "qemu-system-x86",
+        Arch::Arm64 => "qemu-system-arm",
+    };
+    say::step(&format!("{package} from Debian {backports}"), || {
+        let apt = Private::open(&Archive::of_this_system()?, &name, &[release, backports])?;
+        cache::install(&machine.root, |half| apt.unpack_closure(&[package], backports, half))
     })?;
-    cached_machine(&vm).context("finding the QEMU that was just installed")
+    let program = machine.program();
+    ensure!(program.is_file(), "the package {package} holds no {}", program.display());
+    Ok(machine)
 }
 
-fn cached_machine(vm: &Path) -> Option<Machine> {
-    let root = vm.join("qemu-10");
-    let version = "QEMU 10".to_owned();
-    root.join("usr/bin/qemu-system-x86_64").is_file().then_some(Machine { root, version })
+impl Machine {
+    pub(crate) fn program(&self) -> PathBuf {
+        self.root.join(format!("usr/bin/qemu-system-{}", self.arch.machine()))
+    }
 }
 
 /// The static busybox of the initramfs and of the images that tests run.
-pub(crate) fn busybox() -> Result<PathBuf> {
+pub(crate) fn busybox(arch: Arch) -> Result<PathBuf> {
     let vm = cache::root()?.join("vm");
-    let directory = vm.join("busybox");
+    let name = format!("busybox{}", arch.suffix());
+    let directory = vm.join(&name);
     let program = directory.join("busybox");
     if program.is_file() {
         return Ok(program);
     }
-    let _lock = cache::lock("busybox")?;
+    let _lock = cache::lock(&name)?;
     if program.is_file() {
         return Ok(program);
     }
     let [release, _] = QEMU_SUITES;
-    say::step("busybox from Debian", || {
-        let apt = Private::open(&Archive::of_this_system()?, release, &[release])?;
+    say::step(&format!("busybox for {arch} from Debian"), || {
+        let archive = Archive::of_this_system()?;
+        let name = format!("{release}{}", arch.suffix());
+        let apt = Private::open_for(arch, &archive, &name, &[release])?;
         cache::install(&directory, |half| {
             let unpacked = half.join(cache::BUILD);
             apt.unpack(&["busybox-static"], &unpacked)?;

@@ -103,7 +103,7 @@ impl Level {
             Self::Kernel => levels::kernel(rest),
             Self::Collector => levels::collector(rest),
             Self::Cluster => levels::cluster(),
-            Self::Vm => crate::vm::kernel_tests(&setup::SERIES, rest),
+            Self::Vm => crate::vm::kernel_tests(Arch::OWN, &setup::SERIES, rest),
         }
     }
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::initramfs::{STARTED, VERDICT};
+use crate::arch::Arch;
 use crate::command;
 use crate::setup::{Kernel, Machine};
 
 /// `quiet` keeps the console for the tests, `panic=-1` with `-no-reboot` ends the machine when the
 /// kernel dies, and `bpf` among the security modules lets LSM programs attach.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 mitigations=off lsm=capability,bpf";
+const COMMAND_LINE: &str = "quiet panic=-1 mitigations=off lsm=capability,bpf";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -77,24 +78,33 @@ impl Boot<'_> {
     /// that nothing of the system's own release mixes in.
     fn command(&self) -> Command {
         let root = &self.machine.root;
-        let mut libraries: Vec<PathBuf> = Vec::new();
-        for place in ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"] {
-            libraries.push(root.join(place));
-        }
+        let triplet = format!("{}-linux-gnu", Arch::OWN.machine());
+        let libraries: [PathBuf; 2] =
+            ["lib", "usr/lib"].map(|parent| root.join(parent).join(&triplet));
         let library_path =
             libraries.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join(":");
-        let mut qemu = Command::new(root.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+        let loader = match Arch::OWN {
+            Arch::Amd64 => "ld-linux-x86-64.so.2",
+            Arch::Arm64 => "ld-linux-aarch64.so.1",
+        };
+        let mut qemu = Command::new(root.join("lib").join(&triplet).join(loader));
         qemu.arg("--library-path").arg(library_path);
-        qemu.arg(root.join("usr/bin/qemu-system-x86_64"));
+        qemu.arg(self.machine.program());
         qemu.arg("-L").arg(root.join("usr/share/qemu"));
         qemu.arg("-L").arg(root.join("usr/share/seabios"));
         // Emulated also where /dev/kvm exists: slower, but the same on every machine.
-        qemu.args(["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1024"]);
+        let (board, console): (&[&str], &str) = match self.machine.arch {
+            Arch::Amd64 => (&["-cpu", "max"], "ttyS0"),
+            // Of a cloud's machines; `max` checks signatures of pointers, which is slow to emulate.
+            Arch::Arm64 => (&["-machine", "virt", "-cpu", "neoverse-n1"], "ttyAMA0"),
+        };
+        qemu.args(["-accel", "tcg", "-smp", "1", "-m", "1024"]).args(board);
         qemu.args(["-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio"]);
         qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initramfs);
         // What the kernel does not know it puts into the environment of `/init`.
         let Part { nth, of } = self.part;
-        qemu.args(["-append", &format!("{COMMAND_LINE} LYNCEUS_PART={nth}/{of}")]);
+        let parameters = format!("console={console} {COMMAND_LINE} LYNCEUS_PART={nth}/{of}");
+        qemu.args(["-append", &parameters]);
         qemu
     }
 }

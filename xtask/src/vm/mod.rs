@@ -29,15 +29,20 @@ const LIMIT: Duration = Duration::from_secs(2700);
 /// Builds `lynceus` and the kernel tests statically, packs them with busybox into an initramfs and
 /// boots it on packaged kernels in QEMU's software emulation. No root, no KVM, nothing installed;
 /// sets up what is missing (see `cargo xtask setup`). The first build takes a few minutes, a
-/// machine about a minute. The serial console of each is in target/vm/SERIES.log. Tests that
-/// need a program which busybox is not leave themselves out and say so.
+/// machine about a minute. The serial console of each is in target/vm/SERIES.log, or SERIES-ARCH.log.
+/// Tests that need a program which busybox is not leave themselves out and say so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask vm\n  cargo xtask vm --kernel 5.10 -- exec_\n  \
+    cargo xtask vm --arch arm64 --kernel 6.12 -- http_\n  \
     cargo xtask vm --kernel 6.12 --program ./static-program")]
 pub(crate) struct Arguments {
     /// Only this series: 5.10, 6.1, 6.12 or newest; may be given several times.
     #[arg(long, value_name = "SERIES", value_parser = series)]
     kernel: Vec<Series>,
+
+    /// The processor of the machines.
+    #[arg(long, value_name = "ARCH", value_enum, default_value_t = Arch::OWN)]
+    arch: Arch,
 
     /// Runs this static executable instead of the kernel tests.
     #[arg(long, value_name = "FILE")]
@@ -60,25 +65,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let series =
         if arguments.kernel.is_empty() { SERIES.to_vec() } else { arguments.kernel.clone() };
     let counts = match &arguments.program {
-        Some(program) => on(&series, None, program, &arguments.rest)?,
-        None => kernel_tests(&series, &arguments.rest)?,
+        Some(program) => on(arguments.arch, &series, None, program, &arguments.rest)?,
+        None => kernel_tests(arguments.arch, &series, &arguments.rest)?,
     };
     say::result(&counts.to_string());
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds everything and runs the kernel tests on each of the kernels.
-pub(crate) fn kernel_tests(series: &[Series], arguments: &[String]) -> Result<Counts> {
+pub(crate) fn kernel_tests(arch: Arch, series: &[Series], arguments: &[String]) -> Result<Counts> {
     // Before minutes of compilation: a system without Debian's packages cannot do this at all.
-    setup::machine()?;
-    ebpf::build(Arch::OWN)?;
-    let lynceus = executable::lynceus(Linking::Static(Arch::OWN))?;
-    let tests = executable::test_program("kernel", Linking::Static(Arch::OWN))?;
-    on(series, Some(&lynceus), &tests, arguments)
+    setup::machine(arch)?;
+    ebpf::build(arch)?;
+    let lynceus = executable::lynceus(Linking::Static(arch))?;
+    let tests = executable::test_program("kernel", Linking::Static(arch))?;
+    on(arch, series, Some(&lynceus), &tests, arguments)
 }
 
 /// Boots every kernel with the same initramfs, as many at a time as there are processors.
 fn on(
+    arch: Arch,
     series: &[Series],
     lynceus: Option<&Path>,
     tests: &Path,
@@ -86,10 +92,11 @@ fn on(
 ) -> Result<Counts> {
     let directory = paths::target().join("vm");
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    let initramfs = directory.join("initramfs.cpio");
-    let busybox = setup::busybox()?;
-    let machine = setup::machine()?;
-    let kernels = series.iter().map(|series| setup::kernel(*series)).collect::<Result<Vec<_>>>()?;
+    let initramfs = directory.join(format!("initramfs{}.cpio", arch.suffix()));
+    let busybox = setup::busybox(arch)?;
+    let machine = setup::machine(arch)?;
+    let kernels = series.iter().map(|series| setup::kernel(*series, arch));
+    let kernels = kernels.collect::<Result<Vec<_>>>()?;
     initramfs::write(&Programs { busybox: &busybox, lynceus, tests }, arguments, &initramfs)?;
     let at_once = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     // The newest first: it takes the longest. Only all tests are shared out.
@@ -104,7 +111,7 @@ fn on(
     let work = || {
         let mut counts = Counts::default();
         while let Some((series, kernel, part)) = next() {
-            let name = format!("{}{}", series.name, part.suffix());
+            let name = format!("{}{}{}", series.name, arch.suffix(), part.suffix());
             let log = directory.join(format!("{name}.log"));
             let name = format!("kernel {name} ({})", kernel.version);
             let boot =
