@@ -110,8 +110,9 @@ impl Drop for Group {
                 fs::remove_dir(entry.path()).unwrap_or_default();
             }
         }
-        fs::remove_dir(&self.path).unwrap_or_default();
-        self.path.parent().map(fs::remove_dir).unwrap_or(Ok(())).unwrap_or_default();
+        for group in self.path.ancestors().take(2) {
+            fs::remove_dir(group).unwrap_or_default();
+        }
         umount2(&self.mounted, MntFlags::MNT_DETACH).unwrap_or_default();
     }
 }

@@ -101,6 +101,11 @@ fn grpc_go_cancelled() -> anyhow::Result<()> {
         of("client").chain(of("server")).filter(|one| !wanted.contains(one)).collect();
     ensure!(wrong.is_empty(), "{wrong:?}");
     ensure!((1..=10).contains(&of("client").count()), "{}", run.stderr);
+    let clients = run.spans.iter().filter(|span| span.name() == INTEROP_CLIENT);
+    let codes: Vec<_> = clients.map(|span| span.int("process.exit.code")).collect();
+    let failed = codes.iter().filter(|code| **code != Some(0)).count();
+    let answered = of("client").filter(|one| *one == wanted[1]).count();
+    ensure!(codes.len() == 10 && failed <= answered, "{codes:?}, {answered} OK: {}", run.stderr);
     joined(&run, |span| span.name().to_owned())
 }
 

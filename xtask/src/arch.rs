@@ -31,6 +31,11 @@ impl Arch {
         }
     }
 
+    /// As Debian calls what is built for it.
+    pub(crate) fn triplet(self) -> String {
+        format!("{}-linux-gnu", self.machine())
+    }
+
     /// What an image says beside the name.
     pub(crate) fn variant(self) -> Option<&'static str> {
         match self {

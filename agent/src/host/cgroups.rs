@@ -11,11 +11,7 @@ pub const ROOT_IN_POD: &str = "/host/sys/fs/cgroup";
 /// There, and where a host has them.
 const ROOTS: [&str; 2] = [ROOT_IN_POD, "/sys/fs/cgroup"];
 /// Of those of version 1 the ones that all container runtimes use.
-const CONTROLLERS: [Controller; 3] = [
-    Controller { name: "memory", enumerator: "memory_cgrp_id" },
-    Controller { name: "pids", enumerator: "pids_cgrp_id" },
-    Controller { name: "cpu", enumerator: "cpu_cgrp_id" },
-];
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// How deep a kubelet's own control group may lie.
 const DEPTH: u32 = 3;
 
@@ -37,14 +33,6 @@ pub enum CgroupError {
     NoController(String),
 }
 
-/// One that has a hierarchy of version 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Controller {
-    pub name: &'static str,
-    /// Of `enum cgroup_subsys_id`: its place in `css_set.subsys`.
-    pub enumerator: &'static str,
-}
-
 /// The hierarchy that containers are told apart by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
@@ -52,8 +40,8 @@ pub struct Hierarchy {
     pub pods: PathBuf,
     /// `cgroup_root.hierarchy_id`; 0 is that of cgroup v2.
     pub id: u32,
-    /// `None` for cgroup v2.
-    pub controller: Option<Controller>,
+    /// Whose it is; `None` for cgroup v2.
+    pub controller: Option<&'static str>,
 }
 
 /// Of version 2 if pods are in it, also where the controllers are of version 1.
@@ -69,8 +57,8 @@ pub fn hierarchy(root: Option<&Path>) -> Result<Hierarchy, CgroupError> {
             return Ok(Hierarchy { pods, id: 0, controller: None });
         }
         for controller in CONTROLLERS {
-            if let Some(pods) = pods(&root.join(controller.name), DEPTH) {
-                let id = number(controller.name)?;
+            if let Some(pods) = pods(&root.join(controller), DEPTH) {
+                let id = number(controller)?;
                 return Ok(Hierarchy { pods, id, controller: Some(controller) });
             }
         }

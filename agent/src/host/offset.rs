@@ -5,7 +5,6 @@ use std::{fs, io};
 use abi::settings::{Offset, Offsets, Settings};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::cgroups::Controller;
 use crate::btf::{Btf, BtfError};
 
 /// Where the kernel keeps its type information.
@@ -39,7 +38,7 @@ pub enum OffsetError {
     #[error("parsing the kernel's type information at {KERNEL_BTF}")]
     Parse(#[source] BtfError),
     #[error("finding {structure}.{path} in the kernel's type information")]
-    Missing { structure: &'static str, path: &'static str },
+    Missing { structure: &'static str, path: String },
 }
 
 /// What the running kernel says of itself.
@@ -64,7 +63,7 @@ pub struct Sockets {
     pub has_nonblock: bool,
 }
 
-pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, OffsetError> {
+pub fn kernel(wake_at_bytes: u32, controller: Option<&str>) -> Result<Kernel, OffsetError> {
     let bytes = fs::read(KERNEL_BTF).map_err(OffsetError::Read)?;
     let btf = Btf::parse(&bytes).map_err(OffsetError::Parse)?;
     let mut found = Vec::with_capacity(Offsets::SOURCES.len());
@@ -76,7 +75,7 @@ pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, Offs
         }
         let offset = known.1.map_or(Offset::ABSENT, |id| btf.offset_of(id, path));
         if offset == Offset::ABSENT && NEEDED.contains(&path) {
-            return Err(OffsetError::Missing { structure, path });
+            return Err(OffsetError::Missing { structure, path: path.to_owned() });
         }
         if offset == Offset::ABSENT {
             absent.push(format!("{structure}.{path}"));
@@ -84,7 +83,7 @@ pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, Offs
         found.push(offset);
     }
     let offsets = Offsets::read_from_bytes(found.as_bytes()).unwrap_or(Offsets::ABSENT);
-    let subsystem = by.map(|controller| subsystem(&btf, controller)).transpose()?;
+    let subsystem = controller.map(|controller| subsystem(&btf, controller)).transpose()?;
     let upid = btf.structure("upid").and_then(|id| btf.size_of(id));
     let stack = btf.structure("thread_union").and_then(|id| btf.size_of(id));
     let registers = btf.structure("pt_regs").and_then(|id| btf.size_of(id));
@@ -110,10 +109,10 @@ pub fn kernel(wake_at_bytes: u32, by: Option<Controller>) -> Result<Kernel, Offs
     })
 }
 
-/// Where in `css_set.subsys` a controller's is.
-fn subsystem(btf: &Btf<'_>, controller: Controller) -> Result<Offset, OffsetError> {
-    let (structure, path) = ("cgroup_subsys_id", controller.enumerator);
-    let number = btf.enumeration(structure).and_then(|id| btf.value_of(id, path));
+/// Where in `css_set.subsys` a controller's is: `SUBSYS` of include/linux/cgroup-defs.h.
+fn subsystem(btf: &Btf<'_>, controller: &str) -> Result<Offset, OffsetError> {
+    let (structure, path) = ("cgroup_subsys_id", format!("{controller}_cgrp_id"));
+    let number = btf.enumeration(structure).and_then(|id| btf.value_of(id, &path));
     let number = number.ok_or(OffsetError::Missing { structure, path })?;
     Ok(Offset(number.saturating_mul(POINTER_BYTES)))
 }

@@ -15,7 +15,6 @@ use zerocopy::FromBytes as _;
 
 use super::{
     attach::{Attached, Tools},
-    cgroups::Controller,
     load::{LoadError, Probes},
 };
 use crate::{event::Beyond, kube::story::Limited};
@@ -34,8 +33,8 @@ const ROUNDS: u32 = 8;
 pub struct ByCgroup {
     /// `cgroup_root.hierarchy_id`; 0 is that of cgroup v2.
     pub hierarchy_id: u32,
-    /// `None` for cgroup v2.
-    pub controller: Option<Controller>,
+    /// Whose hierarchy it is; `None` for cgroup v2.
+    pub controller: Option<&'static str>,
     /// Of a control group, that are told; 0 for all.
     pub execs_per_second: u32,
 }

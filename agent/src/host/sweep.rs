@@ -25,32 +25,30 @@ impl Probes {
     /// told.
     pub fn sweep(&mut self, now: BootNanos) -> Result<HashSet<ConnectionId>, LoadError> {
         let living: HashSet<TaskId> = self.tasks()?.into_iter().map(|task| task.process).collect();
-        let mut left = Vec::new();
-        for entry in self.connections()?.iter() {
-            let (sock, bytes) = entry.map_err(of_connections)?;
-            let Ok(conn) = Conn::read_from_bytes(&bytes) else { continue };
-            if is_left(&conn, &living, now) {
-                left.push((sock, conn));
-            }
-        }
-        self.forget(left)
+        self.forget(|conn| is_left(conn, &living, now))
     }
 
     /// Forgets those of which another process was told the beginning, and gives those of which a record told.
     pub fn forget_connections(&mut self) -> Result<HashSet<ConnectionId>, LoadError> {
-        let conn = |(sock, bytes): (u64, [u8; size_of::<Conn>()])| {
-            Some((sock, Conn::read_from_bytes(&bytes).ok()?))
-        };
-        let last_read = self.last_read;
-        let is_old = |(_, conn): &(u64, Conn)| conn.since_ns <= last_read.0;
-        let open = self.connections()?.iter().flatten().filter_map(conn).filter(is_old).collect();
-        self.forget(open)
+        let BootNanos(last_read) = self.last_read;
+        self.forget(|conn| conn.since_ns <= last_read)
     }
 
-    fn forget(&mut self, left: Vec<(u64, Conn)>) -> Result<HashSet<ConnectionId>, LoadError> {
+    fn forget(
+        &mut self,
+        is_over: impl Fn(&Conn) -> bool,
+    ) -> Result<HashSet<ConnectionId>, LoadError> {
         let mut map = self.connections()?;
+        let mut over = Vec::new();
+        for entry in map.iter() {
+            let (sock, bytes) = entry.map_err(of_connections)?;
+            let Ok(conn) = Conn::read_from_bytes(&bytes) else { continue };
+            if is_over(&conn) {
+                over.push((sock, conn));
+            }
+        }
         let mut told = HashSet::new();
-        for (sock, conn) in left {
+        for (sock, conn) in over {
             match map.remove(&sock) {
                 Ok(()) if conn.is_told != 0 => {
                     told.insert(ConnectionId { sock, since_ns: conn.since_ns });

@@ -71,7 +71,7 @@ fn kubelet(place: &Place, free: &str) -> Value {
         // The machine's disk is not ours: what is nearly full stays nearly full.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
-        "evictionHard": { "nodefs.available": "1%", "memory.available": "100Mi" },
+        "evictionHard": { "nodefs.available": "1%", "memory.available": ENOUGH },
         // A hard limit is taken off what pods may ask for, and must be less than there is.
         "evictionSoft": { "memory.available": free },
         "evictionSoftGracePeriod": { "memory.available": "1s" },

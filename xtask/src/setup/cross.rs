@@ -54,7 +54,7 @@ pub(crate) fn cross(arch: Arch) -> Result<Cross> {
 
 impl Cross {
     fn in_directory(target: String, arch: Arch, programs: &Path) -> Self {
-        let program = |name| programs.join(format!("{}-linux-gnu-{name}", arch.machine()));
+        let program = |name| programs.join(format!("{}-{name}", arch.triplet()));
         let (gcc, ar, strip) = (program("gcc"), program("ar"), program("strip"));
         Self { target, gcc, ar, strip, libraries: None }
     }
@@ -117,7 +117,7 @@ fn unpack(arch: Arch, directory: &Path) -> Result<()> {
     let archive = Archive::of_this_system()?;
     let suite = archive.suite.clone();
     let apt = Private::open(&archive, &format!("gcc-{arch}"), &[&suite])?;
-    let compiler = format!("gcc-{}-linux-gnu", arch.machine().replace('_', "-"));
+    let compiler = format!("gcc-{}", arch.triplet().replace('_', "-"));
     let library = format!("libc6-dev-{arch}-cross");
     cache::install(directory, |half| {
         let unpacked = half.join(cache::BUILD);

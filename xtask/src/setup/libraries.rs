@@ -28,10 +28,7 @@ pub(super) fn keep_what_is_missing(unpacked: &Path, to: &Path) -> Result<()> {
 }
 
 fn places() -> [PathBuf; 2] {
-    ["usr/lib", "lib"].map(|parent| {
-        let name = format!("{}-linux-gnu", Arch::OWN.machine());
-        Path::new(parent).join(name)
-    })
+    ["usr/lib", "lib"].map(|parent| Path::new(parent).join(Arch::OWN.triplet()))
 }
 
 fn the_system_has(library: &OsStr) -> bool {

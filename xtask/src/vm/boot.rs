@@ -78,7 +78,7 @@ impl Boot<'_> {
     /// that nothing of the system's own release mixes in.
     fn command(&self) -> Command {
         let root = &self.machine.root;
-        let triplet = format!("{}-linux-gnu", Arch::OWN.machine());
+        let triplet = Arch::OWN.triplet();
         let libraries: [PathBuf; 2] =
             ["lib", "usr/lib"].map(|parent| root.join(parent).join(&triplet));
         let library_path =

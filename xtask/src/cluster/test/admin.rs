@@ -14,10 +14,10 @@ pub(super) const TESTS: [Test; 2] = [
 ];
 
 /// The numbers of one scrape.
-struct Metrics(String);
+pub(super) struct Metrics(String);
 
 impl Metrics {
-    fn read(cluster: &Cluster) -> Result<Self> {
+    pub(super) fn read(cluster: &Cluster) -> Result<Self> {
         daemon::admin(cluster, "metrics").map(Self)
     }
 
@@ -33,6 +33,16 @@ impl Metrics {
         let values: Vec<f64> = values.collect::<Result<_>>()?;
         ensure!(!values.is_empty(), "there is no {name} in {}", self.0);
         Ok(values.iter().sum())
+    }
+
+    /// Every record that was received is accounted for.
+    pub(super) fn balance(&self) -> Result<()> {
+        let rest = self.sum("lynceus_records_exported_total")?
+            + self.sum("lynceus_records_held")?
+            + self.sum("lynceus_records_lost_total")?;
+        let received = self.sum("lynceus_records_received_total")?;
+        ensure!((received - rest).abs() < 0.5, "{received} were received and {rest} accounted for");
+        Ok(())
     }
 }
 
@@ -57,8 +67,8 @@ fn metrics_account_for_every_record(cluster: &Cluster) -> Result<()> {
         Ok(if is_told && made == came + lost { "whole".to_owned() } else { metrics.0 })
     };
     until("every span is accounted for", accounted, |answer| answer == "whole")?;
-    balances(cluster)?;
     let metrics = Metrics::read(cluster)?;
+    metrics.balance()?;
     let sum = |name: &str| metrics.sum(name);
     for name in [
         "lynceus_spans_total",
@@ -73,18 +83,6 @@ fn metrics_account_for_every_record(cluster: &Cluster) -> Result<()> {
     ] {
         ensure!(sum(name)? > 0.0, "{name} is nothing: {}", metrics.0);
     }
-    Ok(())
-}
-
-/// Every record that was received is accounted for, now.
-pub(super) fn balances(cluster: &Cluster) -> Result<()> {
-    let metrics = Metrics::read(cluster)?;
-    let sum = |name: &str| metrics.sum(name);
-    let rest = sum("lynceus_records_exported_total")?
-        + sum("lynceus_records_held")?
-        + sum("lynceus_records_lost_total")?;
-    let received = sum("lynceus_records_received_total")?;
-    ensure!((received - rest).abs() < 0.5, "{received} were received and {rest} accounted for");
     Ok(())
 }
 

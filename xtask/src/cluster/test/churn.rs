@@ -49,8 +49,9 @@ fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
     std::thread::sleep(REMEMBERED);
     let (rested, in_rested) = look()?;
     say::result(&format!("{} pods in {took}", load.pods));
+    let later = format!("{} s later", REMEMBERED.as_secs());
     let looks = [("before", before, in_before), ("after", after, in_after)];
-    for (when, gauge, entries) in looks.into_iter().chain([("310 s later", rested, in_rested)]) {
+    for (when, gauge, entries) in looks.into_iter().chain([(&*later, rested, in_rested)]) {
         say::result(&format!("  {when}: {gauge}; {entries}"));
     }
     let told = pods_told(cluster, &name)?;

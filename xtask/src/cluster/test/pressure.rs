@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use super::admin::Metrics;
 use super::told::collected;
 use super::traced::{TRACED, container, drawn, pod, prepared, run, wait_until_ready};
-use super::{Test, admin, daemon, until};
+use super::{Test, daemon, until};
 use crate::cluster::running::Cluster;
 
 pub(super) const TESTS: [Test; 1] = [("an_evicted_pod_says_so", an_evicted_pod_says_so)];
@@ -33,5 +34,5 @@ fn an_evicted_pod_says_so(cluster: &Cluster) -> Result<()> {
     let pod = spans.one(&format!("pod {name}"))?;
     ensure!(pod.get("error.type") == "Evicted", "{pod:?}");
     ensure!(daemon::container(cluster)? == agent, "the agent is another one now");
-    admin::balances(cluster)
+    Metrics::read(cluster)?.balance()
 }
