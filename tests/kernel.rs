@@ -35,12 +35,22 @@ mod http2_met;
 mod http_causes;
 #[path = "kernel/http_clients.rs"]
 mod http_clients;
+#[path = "kernel/http_context.rs"]
+mod http_context;
 #[path = "kernel/http_early.rs"]
 mod http_early;
+#[path = "kernel/http_inherited.rs"]
+mod http_inherited;
 #[path = "kernel/http_programs.rs"]
 mod http_programs;
+#[path = "kernel/http_served.rs"]
+mod http_served;
 #[path = "kernel/lifecycle.rs"]
 mod lifecycle;
+#[path = "kernel/limit.rs"]
+mod limit;
+#[path = "kernel/messages.rs"]
+mod messages;
 #[path = "kernel/moves.rs"]
 mod moves;
 #[path = "kernel/nginx.rs"]
@@ -83,6 +93,7 @@ fn main() -> ExitCode {
     let families = [
         lifecycle::trials(),
         cgroups::trials(),
+        limit::trials(),
         pins::trials(),
         programs::trials(),
         usage::trials(),

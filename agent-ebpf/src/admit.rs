@@ -14,6 +14,7 @@ use abi::{
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
 use crate::{
+    cgroup,
     maps::TASKS,
     message::Direction,
     read::{self, KernelPtr},
@@ -71,11 +72,19 @@ impl Admitted {
         unsafe { (*self.entry).cgroup_id }
     }
 
+    #[inline(always)]
+    pub(crate) fn pod_id(&self) -> u64 {
+        // SAFETY: as in `process`.
+        unsafe { (*self.entry).pod_id }
+    }
+
     /// It may have been moved since its last exec.
     #[inline(always)]
-    pub(crate) fn is_in(&self, cgroup_id: u64) {
+    pub(crate) fn is_in(&self, cgroup_id: u64, pod_id: u64) {
         // SAFETY: as in `process`; exec runs when the process has one thread, which is this one.
         unsafe { (*self.entry).cgroup_id = cgroup_id };
+        // SAFETY: as above.
+        unsafe { (*self.entry).pod_id = pod_id };
     }
 
     #[inline(always)]
@@ -132,8 +141,10 @@ impl Admitted {
     pub(crate) fn allows(&self, direction: Direction, now_ns: u64) -> bool {
         // SAFETY: as in `process`.
         let budget = unsafe { &mut *self.budget() };
-        let is_allowed = budget.allows(now_ns, read::settings().requests_per_second);
+        let is_allowed = budget.allows(now_ns, read::settings().requests_per_second)
+            && cgroup::has_room(self, now_ns);
         if !is_allowed {
+            budget.goes_beyond(now_ns);
             // SAFETY: as in `process`; there are two.
             add_u32(unsafe { &raw mut (*self.budget()).beyond.ways[direction as usize].requests });
         }

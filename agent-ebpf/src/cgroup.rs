@@ -8,7 +8,7 @@
 )]
 
 use abi::{
-    cgroup::{Gone, Made, MadeRoom, NAME_BYTES, Policy, Rate},
+    cgroup::{Gone, Group, Made, MadeRoom, NAME_BYTES, Policy, Rate},
     header::Kind,
     loss::Count,
     task::{Task, flag},
@@ -23,11 +23,11 @@ use aya_ebpf::{
 };
 
 use crate::{
-    admit::{Admitted, add, current_pid, identify, known},
+    admit::{self, Admitted, add, current_pid, identify},
     copies::{Birth, Copies},
     emit::{Traced, count, fixed, header, reserve, submit},
     maps::{CGROUPS, RATES, READER, TASKS},
-    read::{KernelPtr, offsets, settings},
+    read::{Draft, KernelPtr, offsets, settings},
 };
 
 /// The control group is in the map.
@@ -65,10 +65,11 @@ fn made(cgroup: KernelPtr) -> i32 {
     // `cgroup_parent` of include/linux/cgroup.h.
     let parent = KernelPtr(cgroup.u64(at.cgroup_self_parent).wrapping_sub(at.cgroup_self.0.into()));
     let parent_id = id(parent);
-    let Some(policy) = policy_of(parent_id) else { return 0 };
-    let (policy, cgroup_id) = (policy.inherited(), id(cgroup));
+    let Some(parent) = Known::of(parent_id) else { return 0 };
+    let cgroup_id = id(cgroup);
+    let group = Group::child(parent.policy(), parent.pod_id(), cgroup_id);
     // Where there is no room user space is told all the same.
-    let _no_room = CGROUPS.insert(cgroup_id, policy, u64::from(BPF_ANY));
+    let _no_room = CGROUPS.insert(cgroup_id, group, u64::from(BPF_ANY));
     let Some(mut slot) = reserve::<MadeRoom>(&Watched) else { return 0 };
     let room = fixed(&mut slot);
     let name = cgroup.ptr(at.cgroup_node).ptr(at.node_name);
@@ -85,7 +86,7 @@ fn made(cgroup: KernelPtr) -> i32 {
     room.made.header = header(Kind::CGROUP_MADE, len_bytes);
     room.made.cgroup_id = cgroup_id;
     room.made.parent_id = parent_id;
-    room.made.policy = policy;
+    room.made.policy = group.policy;
     room.made.name_len = name_len;
     submit(slot);
     0
@@ -119,11 +120,28 @@ fn id(cgroup: KernelPtr) -> u64 {
     cgroup.ptr(at.cgroup_node).u64(at.node_id)
 }
 
-#[inline(always)]
-pub(crate) fn policy_of(cgroup_id: u64) -> Option<Policy> {
-    let policy = CGROUPS.get_ptr(cgroup_id)?;
-    // SAFETY: it came from a look-up that succeeded in this run of the program.
-    Some(unsafe { policy.read_volatile() })
+/// A control group that is in the map. It is read a field at a time: on the stack there is no room for all
+/// of it in the program of an exec, which kernels before 6.6 look at closely.
+#[derive(Clone, Copy)]
+pub(crate) struct Known(*const Group);
+
+impl Known {
+    #[inline(always)]
+    pub(crate) fn of(cgroup_id: u64) -> Option<Self> {
+        CGROUPS.get_ptr(cgroup_id).map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn policy(self) -> Policy {
+        // SAFETY: it came from a look-up that succeeded in this run of the program.
+        unsafe { (*self.0).policy }
+    }
+
+    #[inline(always)]
+    pub(crate) fn pod_id(self) -> u64 {
+        // SAFETY: as in `policy`.
+        unsafe { (*self.0).pod_id }
+    }
 }
 
 /// The control group of any task.
@@ -152,26 +170,35 @@ pub(crate) fn current(current: KernelPtr) -> u64 {
 /// The current process executed something. If its control group wants that it is traced from here on:
 /// below nobody, for nothing is known of who started it.
 #[inline(always)]
-pub(crate) fn join<C: Copies>(current: KernelPtr) {
+pub(crate) fn join<C: Copies>(current: KernelPtr, scratch: u32) {
     if settings().by_cgroup == 0 {
         return;
     }
-    if let Some(task) = known()
+    if let Some(task) = admit::known()
         && (!task.is(flag::DROPPED) || task.exec_id() == current.u64(offsets().task_exec_id))
     {
         return;
     }
     let cgroup_id = self::current(current);
-    let Some(policy) = policy_of(cgroup_id) else { return };
-    if !policy.admits() {
+    let Some(group) = Known::of(cgroup_id) else { return };
+    if !group.policy().admits() {
         return;
     }
     if !is_read() {
         count(Count::UNREAD);
         return;
     }
+    let Some(draft) = Draft::new(scratch, size_of::<Task>()) else { return };
     let pid = current_pid();
-    let entry = Task { process: identify(pid, current), threads: 1, cgroup_id, ..Task::NEW };
+    // Not on the stack, where there is no room for it in the program of an exec.
+    draft.put(Task {
+        process: identify(pid, current),
+        threads: 1,
+        cgroup_id,
+        pod_id: group.pod_id(),
+        ..Task::NEW
+    });
+    let entry: &Task = draft.fixed();
     let has_room = C::leader_born(current) != Birth::NoRoom
         && TASKS.insert(pid, entry, u64::from(BPF_ANY)).is_ok();
     if !has_room {
@@ -195,32 +222,40 @@ pub(crate) enum Limited {
     Fork,
 }
 
-/// Whether one more may be told of the process's control group. If not, it is counted.
+/// Whether one more may be told of the process. If not, it is counted for its control group.
 #[inline(always)]
 pub(crate) fn allows(task: &Admitted, what: Limited) -> bool {
-    let most = settings().execs_per_second;
-    if most == 0 {
-        return true;
-    }
-    let cgroup_id = task.cgroup_id();
-    let Some(rate) = RATES.get_ptr_mut(cgroup_id).or_else(|| {
-        let _no_room = RATES.insert(cgroup_id, Rate::default(), u64::from(BPF_ANY));
-        RATES.get_ptr_mut(cgroup_id)
-    }) else {
-        return true;
-    };
-    // SAFETY: it came from a look-up that succeeded in this run of the program.
-    let second = unsafe { &mut (*rate).second };
     // SAFETY: the helper takes nothing and reads a clock.
-    if second.allows(unsafe { bpf_ktime_get_boot_ns() }, most) {
+    if has_room(task, unsafe { bpf_ktime_get_boot_ns() }) {
         return true;
     }
     count(Count::LIMITED);
+    let Some(rate) = rate(task.cgroup_id()) else { return false };
     match what {
-        // SAFETY: as above.
+        // SAFETY: it came from a look-up that succeeded in this run of the program.
         Limited::Exec => add(unsafe { &raw mut (*rate).execs }, 1),
         // SAFETY: as above.
         Limited::Fork => add(unsafe { &raw mut (*rate).forks }, 1),
     }
     false
+}
+
+/// Whether one more span may begin in this second, of all that the process's pod gets. If so, it begins.
+#[inline(always)]
+pub(crate) fn has_room(task: &Admitted, now_ns: u64) -> bool {
+    let most = settings().spans_per_second;
+    if most == 0 || task.pod_id() == 0 {
+        return true;
+    }
+    let Some(rate) = rate(task.pod_id()) else { return true };
+    // SAFETY: it came from a look-up that succeeded in this run of the program.
+    unsafe { (*rate).second.allows(now_ns, most) }
+}
+
+#[inline(always)]
+fn rate(cgroup_id: u64) -> Option<*mut Rate> {
+    RATES.get_ptr_mut(cgroup_id).or_else(|| {
+        let _no_room = RATES.insert(cgroup_id, Rate::default(), u64::from(BPF_ANY));
+        RATES.get_ptr_mut(cgroup_id)
+    })
 }

@@ -149,6 +149,8 @@ impl Known {
         let now_ns = unsafe { bpf_ktime_get_boot_ns() };
         // SAFETY: `entry` came from a look-up that succeeded in this run of the program.
         unsafe { (*self.entry).connected_ns = now_ns };
+        // What is received begins here.
+        let _nothing_before = self.call_begins();
     }
 
     /// It fails only where the connection is not known.
@@ -332,7 +334,7 @@ impl Known {
     pub(crate) fn forget_if_over(self) {
         // SAFETY: as in `connected`.
         let is_over = unsafe { (*self.entry).is_over } != 0;
-        if is_over && !self.has_unread() {
+        if is_over && !self.has_unread() && !self.is_being_read() {
             self.closed();
         }
     }

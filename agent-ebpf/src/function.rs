@@ -34,7 +34,7 @@ macro_rules! form {
     };
     ($received:ident, $kernel:ty, $flags:literal $returned:literal) => {
         /// `int tcp_recvmsg(struct sock *, struct msghdr *, size_t, int flags, int *)`; before
-        /// Linux 5.19 with `int nonblock` in front of the flags.
+        /// Linux 5.19 with `int nonblock` in front of the flags, and on the newest without the last.
         #[fexit]
         fn $received(ctx: FExitContext) -> i32 {
             let scratch = settings().function_scratch + 1;
@@ -82,5 +82,6 @@ fn released_fentry(ctx: FEntryContext) -> i32 {
 }
 
 form!(sent_fexit sent_page_fexit received_fexit, Recent, 3 5);
+form!(received_fexit_4, Recent, 3 4);
 form!(received_fexit_6, Recent, 4 6);
 form!(sent_fexit_early sent_page_fexit_early received_fexit_early, Early, 4 6);

@@ -3,7 +3,7 @@
 //! Capacities are defaults; the loader may set others before it loads.
 
 use abi::{
-    cgroup::{Named, Policy, Rate},
+    cgroup::{Group, Named, Rate},
     http2::Open,
     loss::Count,
     socket::{Conn, MessageKey},
@@ -38,10 +38,10 @@ pub(crate) static TASKS: HashMap<u32, Task> = HashMap::with_max_entries(32 * 102
 pub(crate) static THREADS: HashMap<u64, u64> = HashMap::with_max_entries(64 * 1024, 0);
 
 /// The control groups that are watched or decided, by `kernfs_node.id`. 16 384 entries, preallocated: about
-/// 1 MiB. User space inserts those that it finds, the probe on `cgroup_mkdir` what is made in them, that on
+/// 1.3 MiB. User space inserts those that it finds, the probe on `cgroup_mkdir` what is made in them, that on
 /// `cgroup_rmdir` evicts. Full: what is made is not traced until user space finds it.
 #[map]
-pub(crate) static CGROUPS: HashMap<u64, Policy> = HashMap::with_max_entries(16 * 1024, 0);
+pub(crate) static CGROUPS: HashMap<u64, Group> = HashMap::with_max_entries(16 * 1024, 0);
 
 /// First until when somebody reads the ring, `CLOCK_BOOTTIME`; 0 for always. Where the programs outlive user
 /// space it is put off every second; beyond it no process is admitted. Behind it what user space reported of
@@ -60,8 +60,8 @@ pub(crate) static NAMES: HashMap<u64, Named> =
 #[map]
 pub(crate) static TOLD: LruHashMap<u64, u64> = LruHashMap::with_max_entries(16 * 1024, 0);
 
-/// How much processes of a control group were told of in this second, where that is limited. 4 096
-/// entries, preallocated: about 300 KiB. The exec and the exit probe insert; full, the kernel evicts what
+/// How much of a pod was told in this second, where that is limited, and what of a container was not. 4 096
+/// entries, preallocated: about 300 KiB. The probes of processes and requests insert; full, the kernel evicts what
 /// was used least of late, and its counts begin anew.
 #[map]
 pub(crate) static RATES: LruHashMap<u64, Rate> = LruHashMap::with_max_entries(4 * 1024, 0);

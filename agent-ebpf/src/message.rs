@@ -241,7 +241,7 @@ impl Following {
         self.draft.restart(FIXED);
         let read = self.draft.user::<FIXED, MOST>(walk.buffers.base(), walk.buffers.run_bytes());
         if read == 0 {
-            count(Count::CUT_UNREADABLE);
+            count(Count::HEADS_UNREADABLE);
             self.out_of_step();
             return Next::Stop;
         }

@@ -42,6 +42,15 @@ impl Known {
         self.place(Direction::Received).call_begins(begin)
     }
 
+    /// Whether a thread is just receiving, in a call that did not tell of it yet: it has the lock, and what
+    /// came meanwhile is looked at before the call ends.
+    #[inline(always)]
+    pub(crate) fn is_being_read(self) -> bool {
+        let Some(now) = self.position(Direction::Received) else { return false };
+        let now = now.wrapping_sub(u32::from(self.is_behind_end()));
+        self.place(Direction::Received).is_behind(now) && self.sock.u32(offsets().sock_owned) != 0
+    }
+
     /// How many bytes the call received since this was last asked, and before.
     #[inline(always)]
     pub(crate) fn received_until_now(self) -> (u32, u32) {

@@ -29,7 +29,7 @@ use aya_ebpf::{
 
 use crate::{
     admit::{Admitted, admit, current_pid, identify, known},
-    cgroup::{self, Limited},
+    cgroup::{self, Known, Limited},
     copies::{self, Alone, Birth, Copies, Several},
     emit::{Emitted, count, emit_draft, header, reserve, submit},
     maps::TASKS,
@@ -132,6 +132,7 @@ fn forked<C: Copies>(_ctx: &impl EbpfContext, child: KernelPtr) -> i32 {
         exec_id: child.u64(at.task_exec_id),
         threads: 1,
         cgroup_id: task.cgroup_id(),
+        pod_id: task.pod_id(),
         ..Task::NEW
     };
     // An entry under this id is of a process that ended unseen: the new one takes its place.
@@ -157,7 +158,7 @@ fn executed<C: Copies>(
     old_tid: u32,
     scratch: u32,
 ) -> i32 {
-    cgroup::join::<C>(current);
+    cgroup::join::<C>(current, scratch);
     let Some(task) = admit() else { return 0 };
     if !task.is_new_exec(current.u64(offsets().task_exec_id)) {
         return 0;
@@ -167,7 +168,8 @@ fn executed<C: Copies>(
     }
     debug!(_ctx, "exec: {}, {} before", task.pid, task.execs());
     if settings().by_cgroup != 0 {
-        task.is_in(cgroup::current(current));
+        let cgroup_id = cgroup::current(current);
+        task.is_in(cgroup_id, Known::of(cgroup_id).map_or(0, Known::pod_id));
         if !cgroup::allows(&task, Limited::Exec) {
             not_told(&task);
             return 0;
@@ -292,6 +294,7 @@ fn describe(
         uid: bpf_get_current_uid_gid() as u32,
         exec_id: task.exec_id() as u32,
         cgroup_id: cgroup::current(current),
+        pod_id: task.pod_id(),
         exe_len: exe_len as u32,
         cwd_len: cwd_len as u32,
         args_len: args_len as u32,

@@ -10,7 +10,7 @@ use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 
 use crate::{
     admit::{Admitted, identify},
-    cgroup,
+    cgroup::{self, Known},
     maps::TASKS,
     read::{KernelPtr, offsets},
 };
@@ -41,8 +41,8 @@ fn take(task: KernelPtr) {
         return;
     }
     let cgroup_id = cgroup::of(task);
-    let Some(policy) = cgroup::policy_of(cgroup_id) else { return };
-    if !policy.admits() {
+    let Some(group) = Known::of(cgroup_id) else { return };
+    if !group.policy().admits() {
         return;
     }
     let pid = task.u32(at.task_tgid);
@@ -61,6 +61,7 @@ fn take(task: KernelPtr) {
         exec_id: task.u64(at.task_exec_id),
         threads: 1,
         cgroup_id,
+        pod_id: group.pod_id(),
         flags: flag::TAKEN_UP,
         ..Task::NEW
     };

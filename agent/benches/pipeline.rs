@@ -10,6 +10,7 @@ use agent::{
     decode::decode,
     environ::AllowList,
     event::{BootNanos, Left},
+    exchange::Limits,
     otlp,
     pipeline::{Config, Instrumented, Pipeline},
     record,
@@ -48,7 +49,7 @@ fn line(records: &[&[u8]], mut deliver: impl FnMut(Vec<CleanSpan>) -> usize) -> 
         sampler: Sampler::default(),
         allow: AllowList::default(),
         instrumented: Instrumented::default(),
-        requests_per_second: 0,
+        limits: Limits::default(),
     });
     let (mut spans, mut delivered) = (Vec::new(), 0);
     for record in records {

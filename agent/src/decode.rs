@@ -101,6 +101,7 @@ fn exec<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         uid: fixed.uid,
         exec_id: fixed.exec_id,
         cgroup_id: fixed.cgroup_id,
+        pod_id: fixed.pod_id,
         executable: KernelPath(executable),
         working_directory: KernelPath(working_directory),
         args: strings(args, fixed.args_total),
@@ -194,6 +195,10 @@ fn unix_socket([a, b, c, d, e, f, g, h, ..]: [u8; 16]) -> UnixSocket {
 fn head<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
     let fixed: wire_socket::Head = reader.value().ok_or(DecodeError::Short)?;
     let bytes = reader.take(fixed.head_len as usize).ok_or(DecodeError::Short)?;
+    let has = |flag: u32| fixed.flags & flag != 0;
+    let head_ended = has(wire_socket::flag::HEAD_ENDED);
+    // The kernel side looks at where the last piece begins; what is cut must not hang on that.
+    let is_long = fixed.offset.saturating_add(fixed.head_len) > wire_socket::HEAD_MAX;
     Ok(Event::Head(Head {
         process: fixed.process,
         owner: fixed.owner,
@@ -203,9 +208,10 @@ fn head<'a>(reader: &mut Reader<'a>) -> Result<Event<'a>, DecodeError> {
         way: way(fixed.sent)?,
         offset: fixed.offset,
         bytes,
-        head_ended: fixed.flags & wire_socket::flag::HEAD_ENDED != 0,
-        message_ended: fixed.flags & wire_socket::flag::MESSAGE_ENDED != 0,
-        has_untold: fixed.flags & wire_socket::flag::UNTOLD != 0,
+        head_ended,
+        message_ended: has(wire_socket::flag::MESSAGE_ENDED),
+        is_cut: head_ended && (is_long || has(wire_socket::flag::CUT)),
+        has_untold: has(wire_socket::flag::UNTOLD),
         ordinal: fixed.ordinal,
     }))
 }

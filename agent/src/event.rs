@@ -79,6 +79,8 @@ pub struct Exec<'a> {
     /// Which exec of the process: its chunks have the same.
     pub exec_id: u32,
     pub cgroup_id: u64,
+    /// Whose budget of a second it shares; 0 where that is not limited.
+    pub pod_id: u64,
     pub executable: KernelPath<'a>,
     pub working_directory: KernelPath<'a>,
     pub args: Strings<'a>,
@@ -161,6 +163,8 @@ pub struct Head<'a> {
     pub bytes: &'a [u8],
     pub head_ended: bool,
     pub message_ended: bool,
+    /// It ended, and there was more of it than reaches user space.
+    pub is_cut: bool,
     /// Not all requests of the process before were told.
     pub has_untold: bool,
     pub ordinal: u32,

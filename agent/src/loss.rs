@@ -1,6 +1,10 @@
 //! The ledger: received = exported + held + lost(reason), in records of the kernel.
 
-use crate::{decode::DecodeError, event::Beyond, protocol::http2};
+use crate::{
+    decode::DecodeError,
+    event::{Beyond, CloseReason, Event},
+    protocol::http2,
+};
 
 /// Every way in which a record can fail to arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +27,7 @@ pub enum Loss {
     TableFull,
     /// Kernel: a connection found no room; what was said on it was not seen.
     ConnectionsFull,
-    /// Kernel: programs that a container executed beyond the limit of a second, and ends of forks.
+    /// Kernel: programs that were executed beyond what their pod gets in a second, and ends of forks.
     Limited,
     /// Kernel: programs that were executed in containers while no agent had read the ring for a minute.
     Unread,
@@ -33,7 +37,7 @@ pub enum Loss {
     Instrumented,
     /// The sampler said no.
     SampledOut,
-    /// A request beyond those that a process gets spans for in one second.
+    /// A request beyond those that a process, or its pod, gets spans for in one second.
     OverBudget,
     /// Of a container that is not selected, or is no longer.
     NotSelected,
@@ -112,6 +116,33 @@ pub struct Ledger {
     pub requests_beyond: u64,
     /// Of the frames in records that arrived: what could not be used, and why.
     pub http2: http2::Counts,
+    /// Of connections: what the kernel side did not follow, and no record lost.
+    pub unfollowed: Unfollowed,
+}
+
+/// What the kernel side did not follow, and said so in a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unfollowed {
+    /// Heads of HTTP/1 of which only the beginning reaches user space.
+    pub heads_cut: u64,
+    /// Connections whose bytes stopped being what they should be, or could not be looked at.
+    pub connections_out_of_step: u64,
+}
+
+impl Unfollowed {
+    pub fn heed(&mut self, event: &Event<'_>) {
+        if let Event::Head(head) = event {
+            self.heads_cut += u64::from(head.is_cut);
+        } else if let Event::Closed(closed) = event {
+            let is_out_of_step = closed.reason == CloseReason::OutOfStep;
+            self.connections_out_of_step += u64::from(is_out_of_step);
+        }
+    }
+
+    /// By the name that it is told under.
+    pub fn reasons(&self) -> [(&'static str, u64); 2] {
+        [("heads_cut", self.heads_cut), ("connections_out_of_step", self.connections_out_of_step)]
+    }
 }
 
 impl Ledger {

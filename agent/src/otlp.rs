@@ -175,6 +175,56 @@ fn percent_decoded(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        id::{SpanId, TraceId},
+        redact::Redactor,
+        span::UnixNanos,
+    };
+
+    fn of(name: &str, resource: Option<&Arc<Resource>>) -> CleanSpan {
+        Redactor::default().clean(Span {
+            trace_id: TraceId::derive("trace", &[]),
+            span_id: SpanId::derive("span", &[name.as_bytes()]),
+            parent: None,
+            parent_is_remote: false,
+            upstream: Upstream::Open,
+            trace_state: Arc::default(),
+            name: name.to_owned(),
+            kind: SpanKind::Internal,
+            start: UnixNanos(1),
+            end: UnixNanos(2),
+            attributes: Vec::new(),
+            events: Vec::new(),
+            dropped_events: 0,
+            status: Status::Unset,
+            records: 1,
+            resource: resource.map(Arc::clone),
+        })
+    }
+
+    #[test]
+    fn what_is_of_one_container_is_sent_with_one_resource() {
+        let resource = |name: &'static str| {
+            let attributes = vec![Attribute::new("k8s.container.name", name)];
+            Arc::new(Resource { attributes })
+        };
+        let (left, right) = (resource("left"), resource("right"));
+        let (of_left, of_right) = (Some(&left), Some(&right));
+        let all = [("a", of_left), ("b", of_right), ("c", None), ("d", of_left), ("e", of_right)];
+        let spans = all.map(|(name, resource)| of(name, resource)).into();
+        let common = Resource { attributes: vec![Attribute::new("host.name", "node1")] };
+        let sent = request(&common, spans).resource_spans;
+        let check = |nth: usize, resource: &Resource, expected: &[&str]| {
+            let spans = sent[nth].scope_spans.iter().flat_map(|scope| &scope.spans);
+            let names: Vec<&str> = spans.map(|span| span.name.as_str()).collect();
+            assert_eq!(names, expected);
+            assert_eq!(sent[nth].resource, Some(encoded_resource(resource)));
+        };
+        check(0, &left, &["a", "d"]);
+        check(1, &right, &["b", "e"]);
+        check(2, &common, &["c"]);
+        assert_eq!(sent.len(), 3);
+    }
 
     #[test]
     fn resource_attributes_are_read_as_the_specification_says() {

@@ -13,7 +13,7 @@ use crate::{
     decode::decode,
     environ::{self, AllowList},
     event::{BootNanos, ConnectionId, Event, Exec, Exit, Left, Role, TaskId},
-    exchange::{Exchange, Exchanges, Released, Told},
+    exchange::{Exchange, Exchanges, Limits, Released, Told},
     gather::Gather,
     loss::{Ledger, Loss},
     protocol::export,
@@ -30,8 +30,7 @@ pub struct Config {
     pub sampler: Sampler,
     pub allow: AllowList,
     pub instrumented: Instrumented,
-    /// Of a process, that get a span; 0 for all.
-    pub requests_per_second: u32,
+    pub limits: Limits,
 }
 
 /// What becomes of a client's request that already carries a trace context, and of all requests of a
@@ -61,7 +60,7 @@ impl Pipeline {
     pub fn new(config: Config) -> Self {
         Self {
             gather: Gather::default(),
-            exchanges: Exchanges::new(config.requests_per_second),
+            exchanges: Exchanges::new(config.limits),
             told: Vec::new(),
             instrumented: config.instrumented,
             correlator: Correlator::new(config.boot_id, config.root),
@@ -88,6 +87,7 @@ impl Pipeline {
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Vec<CleanSpan>) {
+        self.ledger.unfollowed.heed(&event);
         let released = match event {
             Event::Chunk(chunk) => {
                 let orphaned = self.gather.chunk(chunk).0;
@@ -127,7 +127,7 @@ impl Pipeline {
     fn exit(&mut self, mut exit: Exit, out: &mut Vec<CleanSpan>) {
         let orphaned = self.gather.exit(exit.process).0;
         self.ledger.lose(Loss::ChunkOrphaned, u64::from(orphaned));
-        exit.beyond.add(&self.exchanges.exit(exit.process));
+        exit.beyond.add(&self.exchanges.exit(&exit));
         self.ledger.go_beyond(&exit.beyond);
         let placement = self.correlator.exit(&exit);
         let left_out = self.correlator.left_out(&placement, Of::Process);
@@ -274,6 +274,8 @@ mod scopes;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod unfollowed;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
@@ -295,7 +297,7 @@ mod tests {
             sampler: Sampler::parse(sampler, None).unwrap(),
             allow: AllowList::default(),
             instrumented: Instrumented::default(),
-            requests_per_second: 0,
+            limits: Limits::default(),
         })
     }
 

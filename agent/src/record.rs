@@ -94,6 +94,7 @@ pub(crate) mod tests {
             uid: 0,
             exec_id: EXEC_ID,
             cgroup_id,
+            pod_id: 0,
             exe_len: len(exe.len()),
             cwd_len: len(cwd.len()),
             args_len: len(args.len()),

@@ -76,6 +76,8 @@ pub mod key {
         opentelemetry_semantic_conventions::attribute::K8S_POD_STATUS_REASON;
     /// The response was not seen: it may have been there or not.
     pub const RESPONSE_UNSEEN: &str = "lynceus.http.response_unseen";
+    /// Fields of the request's head were not read: there were too many, or a part of it was lost.
+    pub const HEAD_CUT: &str = "lynceus.http.head_cut";
 
     /// Parts of the heads could not be read: tracing met the connection half-way.
     pub const JOINED_LATE: &str = "lynceus.http.joined_late";
@@ -107,6 +109,19 @@ pub enum Value {
     Int(i64),
     Bool(bool),
     StrList(Vec<String>),
+}
+
+/// As tests write them; a list by commas.
+#[cfg(test)]
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Str(text) => f.write_str(text),
+            Self::Int(number) => number.fmt(f),
+            Self::Bool(truth) => truth.fmt(f),
+            Self::StrList(texts) => f.write_str(&texts.join(",")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

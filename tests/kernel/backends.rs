@@ -1,6 +1,9 @@
 //! The three families of programs that see requests see the same.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, HashSet},
+    process::Command,
+};
 
 use agent_tests::{
     lynceus::{Run, binary, run_with},
@@ -16,12 +19,13 @@ use crate::{
     grpc_programs::{REQUESTS, RESPONSES},
     http::{between_threads, exchange, exchanges, is_kind},
     http_programs::{difference, joined},
+    messages,
     moves::{BODY_BYTES, RECEIVES, SENDS, UNIX},
     peer, uring,
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &str, Body); 9] = [
+    let tests: [(&str, &str, Body); 12] = [
         ("fentry", "whatever_moves_them", || whatever_moves_them("fentry")),
         ("kprobe", "whatever_moves_them", || whatever_moves_them("kprobe")),
         ("tracepoint", "whatever_moves_them", || whatever_moves_them("tracepoint")),
@@ -31,6 +35,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("fentry", "with_their_messages", || with_their_messages("fentry")),
         ("kprobe", "with_their_messages", || with_their_messages("kprobe")),
         ("tracepoint", "with_their_messages", || with_their_messages("tracepoint")),
+        ("fentry", "in_several_messages", || in_several_messages("fentry")),
+        ("kprobe", "in_several_messages", || in_several_messages("kprobe")),
+        ("tracepoint", "in_several_messages", || in_several_messages("tracepoint")),
     ];
     let tests = tests.into_iter().chain(uring::TESTS);
     let works = backends();
@@ -72,8 +79,13 @@ fn whatever_moves_them(backend: &str) -> anyhow::Result<()> {
     if backend == "kprobe" {
         receives.push("splice");
     }
-    for address in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
-        moved(backend, address, &receives)?;
+    for (address, peer) in
+        [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("[::ffff:127.0.0.1]:0", "127.0.0.1")]
+    {
+        let run = moved(backend, address, &receives)?;
+        let peers: HashSet<_> =
+            run.spans.iter().filter_map(|span| span.string("network.peer.address")).collect();
+        ensure!(peers == HashSet::from([peer.to_owned()]), "{address}: {peers:?}");
     }
     // UNIX sockets have no sequence numbers: what is spliced from them is not seen.
     let folder = TempDir::new()?;
@@ -112,6 +124,21 @@ fn moved(backend: &str, address: &str, receives: &[&str]) -> anyhow::Result<Run>
         );
     }
     Ok(run)
+}
+
+/// Which of several messages of one call was moved nothing tells: bodies are counted, and a connection
+/// whose head came so is not followed, which is counted. Its server reads as always.
+fn in_several_messages(backend: &str) -> anyhow::Result<()> {
+    let run = run_with(&["--capture", backend], &peer::command("messages", &[]), |_| {})?;
+    run.is_whole()?;
+    let found = ["client", "server"].map(|kind| exchanges(&run, kind));
+    let all = messages::PATHS.map(|path| format!("POST {path} 200 9/0"));
+    let (first, rest) = (vec![all[0].clone()], all.to_vec());
+    ensure!(found == [first, rest], "{found:#?}\n{}", run.stderr);
+    for said in ["connections_out_of_step 1", "; 1 connection of TLS or no HTTP"] {
+        ensure!(run.stderr.contains(said), "{said}: {}", run.stderr);
+    }
+    Ok(())
 }
 
 /// Each call has as many messages each way as were said, whatever moved them.

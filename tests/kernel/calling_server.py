@@ -5,6 +5,7 @@ GET /N makes it get /bytes/17?n=N from PORT, twice.
 """
 
 import asyncio
+import concurrent.futures
 import http.server
 import os
 import signal
@@ -41,6 +42,19 @@ class Threads(socketserver.ThreadingMixIn, OneByOne):
 
 class Forks(socketserver.ForkingMixIn, OneByOne):
     pass
+
+
+class Pool(OneByOne):
+    """A thread of a few for each request."""
+
+    pool = concurrent.futures.ThreadPoolExecutor(4)
+
+    def process_request(self, request, client_address):
+        self.pool.submit(self.serve, request, client_address)
+
+    def serve(self, request, client_address):
+        self.finish_request(request, client_address)
+        self.shutdown_request(request)
 
 
 def until_input_ends(server):
@@ -95,6 +109,8 @@ if how == "threads":
     until_input_ends(Threads(address, Handler))
 elif how == "forks":
     until_input_ends(Forks(address, Handler))
+elif how == "pool":
+    until_input_ends(Pool(address, Handler))
 elif how == "workers":
     workers(OneByOne(address, Handler))
 else:

@@ -28,10 +28,12 @@ pub(crate) const TESTS: [(&str, &[&str], Body); 3] = [
 
 const CONNECTIONS: &str = "64";
 
-/// How long: longer where somebody asks for it.
+/// How long, unless somebody asks for another.
+const SECONDS: &str = "10";
+
 #[expect(clippy::disallowed_methods, reason = "tests read the environment where they need it")]
 fn seconds() -> String {
-    env::var("LYNCEUS_SECONDS").unwrap_or_else(|_| "3".to_owned())
+    env::var("LYNCEUS_SECONDS").unwrap_or_else(|_| SECONDS.to_owned())
 }
 
 fn wrk(files: Files) -> anyhow::Result<()> {

@@ -28,8 +28,9 @@ const REFLECTION: &str = "grpc-reflection-server";
 pub(crate) const GRPC_JS: &str = "@grpc/grpc-js/package.json";
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 5] = [
+    let tests: [(&str, &[&str], Body); 6] = [
         ("grpc_go_cancelled_at_once", &[INTEROP, INTEROP_CLIENT], grpc_go_cancelled),
+        ("grpc_go_behind_the_deadline", &[INTEROP, "grpcurl", PYTHON], too_late),
         ("grpc_reflection_with_grpcurl", &[REFLECTION, "grpcurl"], grpcurl),
         ("grpc_reflection_with_ghz", &[REFLECTION, "ghz"], ghz),
         ("grpcio_health_with_grpcurl", &[PYTHON, "grpcurl"], || health(Over::Tcp)),
@@ -107,6 +108,31 @@ fn grpc_go_cancelled() -> anyhow::Result<()> {
     let answered = of("client").filter(|one| *one == wanted[1]).count();
     ensure!(codes.len() == 10 && failed <= answered, "{codes:?}, {answered} OK: {}", run.stderr);
     joined(&run, |span| span.name().to_owned())
+}
+
+/// A server that answers after two seconds, and two clients that wait for one.
+fn too_late() -> anyhow::Result<()> {
+    let (folder, python) = script("too_late.py", include_str!("grpc_too_late.py"))?;
+    let proto = folder.path().join("test_service.proto");
+    fs::write(&proto, include_str!("test_service.proto"))?;
+    let proto = proto.to_string_lossy();
+    let port = port::free()?;
+    let (address, method) =
+        (format!("127.0.0.1:{port}"), "grpc.testing.TestService/StreamingOutputCall");
+    let late = "{\"response_parameters\": [{\"size\": 9, \"interval_us\": 2000000}]}";
+    let grpcurl = need::program("grpcurl")?;
+    let of = [MAY_FAIL, &grpcurl, "-plaintext", "-max-time", "1", "-import-path", "/"];
+    let run = interop(port)?.play(&[
+        words(&[&of[..], &["-proto", &proto, "-d", late, &address, method]].concat()),
+        words(&[&need::program(PYTHON)?, &python, &address]),
+    ])?;
+    check(&run, &[(2, &format!("{method} DEADLINE_EXCEEDED: 1/0"))])?;
+    for call in run.spans.iter().filter(|span| span.string("rpc.method").is_some()) {
+        let error = call.string("error.type");
+        ensure!(error.as_deref() == Some("DEADLINE_EXCEEDED"), "{call:?}");
+        ensure!(call.duration_ns() < 2_000_000_000, "{call:?}");
+    }
+    Ok(())
 }
 
 fn interop<'a>(port: u16) -> anyhow::Result<Stage<'a>> {

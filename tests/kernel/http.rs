@@ -7,9 +7,9 @@ use std::{
 };
 
 use agent_tests::{
-    lynceus::{Run, binary, run_with},
+    lynceus::{Run, run_with},
     need::{Body, lacking, trial},
-    tree::{self, Span},
+    tree::Span,
 };
 use anyhow::{Context as _, ensure};
 use libtest_mimic::Trial;
@@ -17,16 +17,18 @@ use tempfile::TempDir;
 
 use crate::{
     backends, budget, completeness, failures, grpc_pairs, grpc_programs, http_causes, http_clients,
-    http_early, http_programs, http2, http2_met, pairs, peer,
+    http_context, http_early, http_inherited, http_programs, http_served, http2, http2_met, pairs,
+    peer,
 };
 
-const SERVER: &str = include_str!("http_server.py");
+pub(crate) const SERVER: &str = include_str!("http_server.py");
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 32] = [
+    let tests: [(&str, &[&str], Body); 37] = [
         ("http_between_threads_is_complete", &[], || between_threads(&["--capture", "auto"])),
         ("http_of_curl", &["curl", "python3"], http_clients::curl),
         ("http_kept_alive_by_curl", &["curl", "python3"], http_clients::curl_keeps_alive),
+        ("http_slow_answers", &["curl", "python3"], http_clients::slow_answers),
         ("http_bodies_of_curl", &["curl", "python3"], http_clients::curl_bodies),
         ("http_of_wget", &["wget", "python3"], http_clients::wget),
         ("http_of_python", &["python3"], http_clients::python),
@@ -34,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http_of_go", &["go", "python3"], http_clients::go),
         ("http_of_java", &["java", "python3"], http_clients::java),
         ("http_of_perl", &["perl", "python3"], http_clients::perl),
+        ("http_on_an_inherited_connection", &["python3"], http_inherited::inherited),
         ("http_pipelined_and_in_pieces", &["python3"], http_clients::pieces),
         ("http_answered_before_the_body", &["python3"], http_early::answers),
         ("http_answered_behind_a_half_close", &["python3"], http_early::half_closed),
@@ -46,10 +49,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("http2_met_at_the_client", &["python-with-packages"], http2_met::client),
         ("http2_met_at_the_server", &["python-with-packages"], http2_met::server),
         ("http2_met_in_a_frame", &["python-with-packages"], http2_met::torn),
-        ("http_at_the_server", &["curl", "python3"], server_side),
-        ("http_joins_both_ends", &["curl", "python3"], both_ends),
-        ("http_context_in_the_head", &["curl", "python3"], contexts),
+        ("http_at_the_server", &["curl", "python3"], http_served::framings),
+        ("http_joins_both_ends", &["bash", "curl", "python3"], http_context::joined),
+        ("http_context_in_the_head", &["curl", "python3"], http_context::of_the_client),
+        ("http_context_at_the_server", &["curl", "python3"], http_context::at_the_server),
+        ("http_context_at_both_ends", &["bash", "curl", "python3"], http_context::not_joined),
         ("http_asked_in_a_thread_that_serves", &["python3"], http_causes::thread_per_request),
+        ("http_asked_in_a_pool_that_serves", &["python3"], http_causes::thread_pool),
         ("http_asked_in_a_fork_that_serves", &["python3"], http_causes::fork_per_request),
         ("http_asked_in_a_worker_that_serves", &["python3"], http_causes::forked_before),
         ("http_asked_in_a_loop", &["node", "python3"], http_causes::event_loop),
@@ -173,88 +179,6 @@ pub(crate) fn between_threads(options: &[&str]) -> anyhow::Result<()> {
     ensure!(ids.len() == clients.len(), "ids are not unique");
     let joined = servers.iter().filter(|span| ids.contains(span.text("parentSpanId"))).count();
     ensure!(joined + missed >= all, "{joined} of {all} are joined");
-    Ok(())
-}
-
-/// `python3 SERVER` traced, with a client that is not.
-fn server_side() -> anyhow::Result<()> {
-    let folder = TempDir::new()?;
-    let (script, out) = (folder.path().join("http_server.py"), folder.path().join("out.jsonl"));
-    let ring = folder.path().join("ring");
-    std::fs::write(&script, SERVER)?;
-    let mut lynceus = Command::new(binary())
-        .args(["run", "--strict", "--out"])
-        .arg(&out)
-        .arg("--record")
-        .arg(&ring)
-        .args(["--", "python3"])
-        .arg(&script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(lynceus.stdout.take().context("no output")?).read_line(&mut line)?;
-    let base = format!("http://127.0.0.1:{}", line.trim());
-    let paths = ["/bytes/1700", "/chunked", "/status/503", "/status/404", "/close"];
-    let urls: Vec<String> = paths.iter().map(|path| format!("{base}{path}")).collect();
-    let nulls = ["-o", "/dev/null"].repeat(paths.len());
-    let status = Command::new("curl").arg("-s").args(nulls).args(&urls).status()?;
-    ensure!(status.success(), "curl: {status}");
-    drop(lynceus.stdin.take());
-    let status = lynceus.wait()?;
-    ensure!(status.success(), "lynceus: {status}");
-    let spans = tree::parse(&std::fs::read_to_string(&out)?)?;
-    let mut served: Vec<&Span> = spans.iter().filter(|span| is_kind(span, "server")).collect();
-    served.sort_by_key(|span| span.number("startTimeUnixNano"));
-    let found: Vec<String> = served.iter().map(|span| exchange(span)).collect();
-    let expected = [
-        "GET /bytes/1700 200 0/1700",
-        "GET /chunked 200 0/40701",
-        "GET /status/503 503 0/3",
-        "GET /status/404 404 0/3",
-        "GET /close 200 0/5000",
-    ];
-    ensure!(found == expected, "{found:#?}");
-    let errors: Vec<_> = served.iter().filter_map(|span| span.string("error.type")).collect();
-    ensure!(errors == ["503"], "only 5xx are the server's errors: {errors:?}");
-    let recording = std::fs::read(&ring)?;
-    let canary = b"CANARY-OF-A-BODY";
-    ensure!(!recording.windows(canary.len()).any(|bytes| bytes == canary), "a body was recorded");
-    Ok(())
-}
-
-/// Both in one trace: what the server does stands below what the client asked for.
-fn both_ends() -> anyhow::Result<()> {
-    let folder = TempDir::new()?;
-    let script = folder.path().join("http_server.py");
-    std::fs::write(&script, SERVER)?;
-    let shell = "coproc python3 \"$1\"; read -r port <&${COPROC[0]}; \
-                 curl -s -o /dev/null http://127.0.0.1:$port/bytes/17; exec {COPROC[1]}>&-; wait";
-    let path = script.to_string_lossy().into_owned();
-    let run = run_with(&[], &["bash", "-c", shell, "bash", &path], |_| {})?;
-    run.is_whole()?;
-    let one = |kind: &str| {
-        run.spans.iter().find(|span| is_kind(span, kind)).with_context(|| format!("no {kind}"))
-    };
-    let (client, served) = (one("client")?, one("server")?);
-    ensure!(served.text("parentSpanId") == client.text("spanId"), "{}", run.stderr);
-    ensure!(served.text("traceId") == client.text("traceId"), "{}", run.stderr);
-    Ok(())
-}
-
-/// A client that says whose request it is has a tracer of its own.
-fn contexts() -> anyhow::Result<()> {
-    let server = Server::start()?;
-    let header = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let url = server.url("/bytes/17");
-    let command = ["curl", "-s", "-o", "/dev/null", "-H", header, &url];
-    let run = run_with(&[], &command, |_| {})?;
-    run.balances()?;
-    ensure!(exchanges(&run, "client").is_empty(), "{}", run.stderr);
-    ensure!(run.stderr.contains("instrumented"), "{}", run.stderr);
-    let run = run_with(&["--keep-instrumented"], &command, |_| {})?;
-    run.is_whole()?;
-    ensure!(exchanges(&run, "client").len() == 1, "{}", run.stderr);
     Ok(())
 }
 

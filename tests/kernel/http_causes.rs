@@ -126,6 +126,11 @@ pub(crate) fn thread_per_request() -> anyhow::Result<()> {
     all_served("threads")
 }
 
+/// Four threads for eight at one time: each serves one request after the other.
+pub(crate) fn thread_pool() -> anyhow::Result<()> {
+    all_served("pool")
+}
+
 pub(crate) fn fork_per_request() -> anyhow::Result<()> {
     all_served("forks")
 }

@@ -2,10 +2,14 @@
 
 use std::process::Command;
 
-use anyhow::ensure;
+use agent_tests::tree::Span;
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 
-use crate::http::{Server, check_client};
+use crate::http::{Server, check_client, is_kind};
+
+/// How long `http_server.py` waits below `/slow`.
+const SLOW_NS: u64 = 100_000_000;
 
 pub(crate) fn curl() -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -54,6 +58,34 @@ pub(crate) fn curl_keeps_alive() -> anyhow::Result<()> {
     ensure!(run.output.stdout == b"1000000", "{:?}", run.output);
     let errors: Vec<_> = run.spans.iter().filter_map(|span| span.string("error.type")).collect();
     ensure!(errors == ["500", "404"], "{errors:?}");
+    let mut clients: Vec<&Span> = run.spans.iter().filter(|span| is_kind(span, "client")).collect();
+    clients.sort_by_key(|span| span.number("startTimeUnixNano"));
+    let connected = clients.iter().map(|span| span.int("lynceus.network.connect_ns"));
+    let (first, rest): (Vec<_>, Vec<_>) = connected.enumerate().partition(|(nth, _)| *nth == 0);
+    let is_first = first.iter().all(|(_, took)| *took > Some(0));
+    let is_only = rest.iter().all(|(_, took)| took.is_none());
+    ensure!(is_first && is_only, "{first:?} {rest:?}");
+    Ok(())
+}
+
+/// A server that thinks before it answers, and one that does in the middle of it.
+pub(crate) fn slow_answers() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let (before, within) = (server.url("/slow/head"), server.url("/slow/body"));
+    let command = ["curl", "-s", "-o", "/dev/null", "-o", "/dev/null", &before, &within];
+    let expected = ["GET /slow/head 200 0/4", "GET /slow/body 200 0/4"];
+    let run = check_client(&command, &expected)?;
+    let of = |path: &str| {
+        let url = Some(server.url(path));
+        let span = run.spans.iter().find(|span| span.string("url.full") == url);
+        let span = span.with_context(|| format!("no {path}"))?;
+        let first = span.int("lynceus.http.time_to_first_byte_ns").context("no first byte")?;
+        anyhow::Ok((u64::try_from(first)?, span.duration_ns()))
+    };
+    let (first, all) = of("/slow/head")?;
+    ensure!(SLOW_NS <= first && first <= all, "{first} of {all}");
+    let (first, all) = of("/slow/body")?;
+    ensure!(first + SLOW_NS / 2 <= all, "{first} of {all}");
     Ok(())
 }
 
@@ -181,14 +213,24 @@ pub(crate) fn pieces() -> anyhow::Result<()> {
                   s.recv(10,socket.MSG_PEEK)\n \
                   while s.recv(100): pass\n\
                   one=b'GET /bytes/17 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'\n\
+                  long=b'GET /bytes/34 HTTP/1.1\\r\\nX: '+b'x'*9000+b'\\r\\nHost: x\\r\\n\\r\\n'\n\
                   post=b'POST /echo HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 8\\r\\n\\r\\nGET / HT'\n\
                   ask(lambda s:[s.send(one[i:i+1]) for i in range(len(one))])\n\
                   ask(lambda s:s.sendall(one+post+one))\n\
                   ask(lambda s:s.sendmsg([one[:9],b'',one[9:],post]))\n\
-                  ask(lambda s:s.sendall(one.replace(b'\\r',b'')))\n";
+                  ask(lambda s:s.sendall(one.replace(b'\\r',b'')))\n\
+                  ask(lambda s:s.sendall(one+long+post))\n";
     let command = ["python3", "-c", script, &server.port.to_string()];
     let (get, post) = ("GET /bytes/17 200 0/17", "POST /echo 200 8/8");
-    let run = check_client(&command, &[get, get, post, get, get, post, get])?;
+    let long = "GET /bytes/34 200 0/34";
+    let run = check_client(&command, &[get, get, post, get, get, post, get, get, long, post])?;
+    // Of the one head with more than 8 KiB the rest was not read: no server is made up from it.
+    let cut: Vec<&Span> =
+        run.spans.iter().filter(|span| span.is_true("lynceus.http.head_cut")).collect();
+    let [cut] = cut[..] else { bail!("{} heads are cut: {}", cut.len(), run.stderr) };
+    let url = format!("http://127.0.0.1:{}/bytes/34", server.port);
+    ensure!(cut.string("url.full") == Some(url), "{cut:?}");
+    ensure!(run.stderr.contains("; not followed to the end: heads_cut 1;"), "{}", run.stderr);
     ensure!(!run.file.contains("CANARY"), "a body reached the file");
     Ok(())
 }

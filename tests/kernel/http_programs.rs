@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fs};
 
 use agent_tests::{
-    lynceus::Run,
+    lynceus::{Run, run_with},
     need::{self, Body, trial},
     port,
     tree::Span,
@@ -21,7 +21,8 @@ use crate::{
 };
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 2] = [
+    let tests: [(&str, &[&str], Body); 3] = [
+        ("curl_and_python_in_a_shell", &["bash", "python3", "curl"], shell),
         ("nginx_over_a_unix_socket", &["nginx", "curl"], nginx_over_unix),
         ("nghttpd_with_a_thousand_streams", &["nghttpd", "h2load"], thousand_streams),
     ];
@@ -71,6 +72,59 @@ pub(crate) fn difference(found: &[String], expected: &[String]) -> String {
         .collect();
     lines.sort();
     format!("{} of {}: {lines:#?}", found.len(), expected.len())
+}
+
+/// What the tracer is first shown with.
+fn shell() -> anyhow::Result<()> {
+    let port = port::free()?;
+    let command = format!(
+        "python3 -m http.server {port} & s=$!; \
+         until grep -qi ':{port:04X} .* 0A ' /proc/net/tcp; do sleep 0.1; done; \
+         curl -s localhost:{port}/ >/dev/null; \
+         curl -s localhost:{port}/missing?token=abc >/dev/null; kill $s"
+    );
+    let folder = TempDir::new()?;
+    let run = run_with(&[], &["bash", "-c", &command], |lynceus| {
+        lynceus.current_dir(folder.path());
+    })?;
+    ensure!(run.code() == Some(0), "{}", run.stderr);
+    run.is_whole()?;
+    let told = |span: &Span| {
+        let status = span.int("http.response.status_code").unwrap_or_default();
+        let size = span.int("http.response.body.size").unwrap_or_default();
+        format!("{} {status} {size}", span.name())
+    };
+    for kind in ["client", "server"] {
+        let found = exchanges(&run, kind);
+        let found: Vec<_> = found.iter().filter_map(|line| line.split(' ').nth(2)).collect();
+        ensure!(found == ["200", "404"], "{kind}: {found:?}\n{}", run.stderr);
+    }
+    joined(&run, told)?;
+    let of = |key: &str| run.spans.iter().filter_map(|span| span.string(key)).collect::<Vec<_>>();
+    let base = format!("http://localhost:{port}");
+    let urls = [format!("{base}/"), format!("{base}/missing?token=[REDACTED]")];
+    ensure!(of("url.full") == urls, "{:?}", of("url.full"));
+    ensure!(of("url.query") == ["token=[REDACTED]"], "{:?}", of("url.query"));
+    // What Python's server itself logs stands beside what we draw.
+    let is_ours = |line: &&str| !line.contains("\"GET /missing");
+    let mut told = run.file.lines().chain(run.stderr.lines().filter(is_ours));
+    ensure!(!told.any(|line| line.contains("token=abc")), "a secret is told: {}", run.stderr);
+    // A line each, with what was asked as far as there is room, the answer and a duration.
+    for (by, begins) in
+        [("client", format!(" GET localhost:{port}/")), ("server", " serves GET /".into())]
+    {
+        for status in [200, 404] {
+            let answer = format!(" \u{2192} {status} ");
+            let is_it = |line: &&str| line.contains(&begins) && line.contains(&answer);
+            let line = run.stderr.lines().find(is_it);
+            let line = line.with_context(|| format!("no {status} of the {by}: {}", run.stderr))?;
+            let mut words = line.split_whitespace().rev();
+            let unit = words.find(|word| ["\u{b5}s", "ms", "s"].contains(word));
+            let number = words.next().and_then(|word| word.parse::<f64>().ok());
+            ensure!(unit.is_some() && number.is_some(), "no duration: {line}");
+        }
+    }
+    Ok(())
 }
 
 fn nginx_over_unix() -> anyhow::Result<()> {

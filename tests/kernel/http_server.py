@@ -6,6 +6,7 @@ usage: http_server.py; prints its port, serves until its input ends.
 import http.server
 import sys
 import threading
+import time
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,6 +50,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/hints":
             self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
             self.length(200, b"h" * 10)
+        elif path == "/slow/head":
+            time.sleep(0.1)
+            self.length(200, b"slow")
+        elif path == "/slow/body":
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            time.sleep(0.1)
+            self.wfile.write(b"slow")
         elif path.startswith("/status/"):
             self.length(int(path.rsplit("/", 1)[1]), b"s" * 3)
         elif path.startswith("/bytes/"):

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{breaks, calls, failures, moves, stage, talk, turns, uring};
+use crate::{breaks, calls, failures, messages, moves, stage, talk, turns, uring};
 
 /// The command line of this mode of the peer.
 pub(crate) fn command(mode: &str, rest: &[&str]) -> Vec<String> {
@@ -107,6 +107,7 @@ fn act(mode: &str, rest: &[String]) -> io::Result<u8> {
             }
         }
         "calls" => calls::main()?,
+        "messages" => messages::main()?,
         "uring" => uring::main()?,
         "uring-behind-a-call" => uring::behind_a_call()?,
         "connects" => failures::connects(program)?,

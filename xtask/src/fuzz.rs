@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: runs the fuzz targets for a while, on the stable tool chain.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let workspace = paths::repository().join("agent/fuzz");
+    let workspace = workspace();
     let targets = match &arguments.target {
         Some(target) => vec![target.clone()],
         None => targets(&workspace)?,
@@ -51,6 +51,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Clippy over the targets, which are a workspace of their own. libFuzzer is C++, and is not compiled: there
+/// may be no compiler for it, and nothing is linked here.
+pub(crate) fn clippy() -> Command {
+    let mut clippy = Command::new("cargo");
+    clippy.args(["clippy", "--locked", "--bins", "--", "-D", "warnings"]);
+    clippy.current_dir(workspace()).env("CARGO_TERM_COLOR", "never");
+    clippy.env("CARGO_TARGET_DIR", paths::target().join("fuzz").join("check"));
+    clippy.env("CUSTOM_LIBFUZZER_PATH", "./libfuzzer.a");
+    clippy
+}
+
+fn workspace() -> PathBuf {
+    paths::repository().join("agent/fuzz")
 }
 
 /// The names of the sources in `fuzz_targets`.

@@ -65,6 +65,11 @@ impl Second {
         self.begins(now_ns);
         most == 0 || self.begun <= most
     }
+
+    /// Whether what begins then would be beyond so many.
+    pub const fn is_used_up(&self, now_ns: u64, most: u32) -> bool {
+        most != 0 && self.second == second(now_ns) && self.begun >= most
+    }
 }
 
 /// What a process has left of its second.
@@ -93,16 +98,20 @@ impl Budget {
     /// A request begins: whether it gets a span, of at most so many in a second; 0 is no limit.
     #[inline(always)]
     pub const fn allows(&mut self, now_ns: u64, most: u32) -> bool {
-        let is_allowed = self.second.allows(now_ns, most);
-        if !is_allowed && self.beyond.first_ns == 0 {
+        self.second.allows(now_ns, most)
+    }
+
+    /// A request begins that gets none.
+    #[inline(always)]
+    pub const fn goes_beyond(&mut self, now_ns: u64) {
+        if self.beyond.first_ns == 0 {
             self.beyond.first_ns = now_ns;
         }
-        is_allowed
     }
 
     /// Whether a request that begins then would be beyond it.
     pub const fn is_used_up(&self, now_ns: u64, most: u32) -> bool {
-        most != 0 && self.second.second == second(now_ns) && self.second.begun >= most
+        self.second.is_used_up(now_ns, most)
     }
 }
 
@@ -151,7 +160,6 @@ mod tests {
         check(5 * SECOND_NS + 10, false);
         check(5 * SECOND_NS - 1, false);
         check(6 * SECOND_NS, true);
-        assert_eq!(budget.beyond.first_ns, 5 * SECOND_NS + 10);
         assert!(!budget.is_used_up(6 * SECOND_NS, 2) && budget.is_used_up(6 * SECOND_NS, 1));
     }
 

@@ -7,8 +7,8 @@ use crate::{budget::Second, header::Header};
 /// Longest name of a control group that is seen, bytes: `NAME_MAX` and a NUL.
 pub const NAME_BYTES: usize = 256;
 
-/// Value of the map `CGROUPS`: what becomes of the processes in a control group. One that is made in it
-/// takes it over. A number and no enum, as in records.
+/// What becomes of the processes in a control group. One that is made in it takes it over. A number and no
+/// enum, as in records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(transparent)]
 pub struct Policy(pub u32);
@@ -36,11 +36,38 @@ impl Policy {
     }
 }
 
-/// Value of the map `RATES`: the records of processes of a control group.
+/// Value of the map `CGROUPS`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Group {
+    /// What becomes of its processes.
+    pub policy: Policy,
+    #[doc(hidden)]
+    pub _pad: u32,
+    /// The one whose processes share the budget of a second: the pod's; 0 where none is limited.
+    pub pod_id: u64,
+}
+
+impl Group {
+    /// Of which no second is limited.
+    pub const fn new(policy: Policy) -> Self {
+        Self { policy, _pad: 0, pod_id: 0 }
+    }
+
+    /// The one with the id `cgroup_id`, which is made in one that has this policy and this pod.
+    #[inline(always)]
+    pub const fn child(parent: Policy, pod_id: u64, cgroup_id: u64) -> Self {
+        let is_pod = parent.0 == Policy::WATCHED.0;
+        let pod_id = if is_pod { cgroup_id } else { pod_id };
+        Self { policy: parent.inherited(), _pad: 0, pod_id }
+    }
+}
+
+/// Value of the map `RATES`: what is told of a control group.
 #[derive(Clone, Copy, Default, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Rate {
-    /// Execs, and ends of forks that executed nothing, in this second.
+    /// Of a pod's, in this second: execs, ends of forks that executed nothing, and requests of HTTP/1.
     pub second: Second,
     /// Execs beyond the limit, ever: what those processes did belongs to others, or is not told.
     pub execs: u64,
@@ -99,6 +126,7 @@ pub struct Named {
 }
 
 const _: () = assert!(size_of::<Named>() == 16 + NAME_BYTES);
+const _: () = assert!(size_of::<Group>() == 16);
 const _: () = assert!(size_of::<Rate>() == 24);
 const _: () = assert!(size_of::<Made>() == 40);
 const _: () = assert!(size_of::<Gone>() == 24);
@@ -113,5 +141,14 @@ mod tests {
         for policy in [Policy::UNDECIDED, Policy::TRACED, Policy::IGNORED] {
             assert_eq!(policy.inherited(), policy);
         }
+    }
+
+    #[test]
+    fn what_is_made_in_a_pod_shares_its_budget() {
+        let pod = Group::child(Policy::WATCHED, 0, 7);
+        assert_eq!((pod.pod_id, pod.policy), (7, Policy::UNDECIDED));
+        let container = Group::child(Policy::TRACED, pod.pod_id, 8);
+        assert_eq!((container.pod_id, container.policy), (7, Policy::TRACED));
+        assert_eq!(Group::child(Policy::TRACED, 0, 9).pod_id, 0);
     }
 }

@@ -10,6 +10,7 @@
 
 mod beginning;
 mod chunk;
+mod field;
 mod line;
 mod passing;
 mod phase;
@@ -17,7 +18,7 @@ mod piece;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-pub(crate) use self::line::{lower, word};
+pub(crate) use self::line::word;
 use self::{
     beginning::{Beginning, HTTP2_BYTES, beginning},
     line::{Line, Pending},
@@ -30,8 +31,6 @@ pub use self::{
 
 /// `HTTP/1.1 200`.
 const STATUS_LINE_MIN: u64 = 12;
-/// `content-length:`.
-const NAME_BYTES: u64 = 15;
 /// A length or the size of a chunk from here on is nonsense.
 const LENGTH_LIMIT: u64 = 1 << 48;
 
@@ -85,6 +84,10 @@ const TO_HTTP2: u32 = 1 << 6;
 /// Of HTTP/2.
 pub(crate) const HAS_OPEN_MESSAGES: u32 = 1 << 7;
 pub(crate) const MET_HALF_WAY: u32 = 1 << 8;
+/// Of HTTP/1 again: the field at hand, which may go on in the next line (obs-fold, RFC 9112 §5.2).
+const IN_LENGTH: u32 = 1 << 9;
+const IN_ENCODING: u32 = 1 << 10;
+const HAS_ENCODING: u32 = 1 << 11;
 
 impl Stream {
     /// A stream on which nothing was seen.
@@ -150,8 +153,9 @@ impl Stream {
         if scan.pending == Pending::Line
             && self.phase.0 == Phase::HEAD.0
             && self.flags & HAS_LINE != 0
-            && !may_matter(piece.word(scan.line) as u8)
+            && !self.may_matter(piece.word(scan.line) as u8)
         {
+            self.flags &= !(IN_LENGTH | IN_ENCODING);
             scan.pending = Pending::Nothing;
             self.next_line(scan);
         }
@@ -230,47 +234,7 @@ impl Stream {
         if line.is_empty() {
             return Step::HeadEnded;
         }
-        let [first, second, third] = line.first;
-        let (first, second, third) = (lower(first), lower(second), lower(third));
-        if first == word(b"content-") && second & 0xff_ffff_ffff_ffff == word(b"length:") {
-            return self.content_length(line, scan, piece);
-        }
-        if first == word(b"upgrade:") && lower(line.end::<1>()) >> 40 == word(b"h2c") {
-            self.flags |= TO_HTTP2;
-        }
-        if first == word(b"transfer")
-            && second == word(b"-encodin")
-            && third & 0xffff == word(b"g:")
-            && lower(line.end::<3>()) >> 8 == word(b"chunked")
-        {
-            self.flags |= IS_CHUNKED;
-        }
-        Step::More
-    }
-
-    /// Some space, and a number.
-    #[inline(always)]
-    fn content_length(&mut self, line: &Line, scan: &Scan, piece: &impl Piece) -> Step {
-        if line.len > CARRY_BYTES {
-            return self.refuse(Phase::NEITHER);
-        }
-        self.left = 0;
-        let mut at = NAME_BYTES;
-        while at < CARRY_BYTES {
-            if at >= line.len || self.left >= LENGTH_LIMIT {
-                break;
-            }
-            let byte = piece.word(scan.line + at) as u8;
-            let digit = byte.wrapping_sub(b'0');
-            if digit < 10 {
-                self.left = self.left * 10 + digit as u64;
-                self.flags |= HAS_LENGTH;
-            }
-            // Kept where the verifier does not follow it: it would go both ways at each byte.
-            core::hint::black_box(&mut *self);
-            at += 1;
-        }
-        if self.left >= LENGTH_LIMIT { self.refuse(Phase::NEITHER) } else { Step::More }
+        self.field_line(line, scan, piece)
     }
 
     /// The head is over: what kind of body follows. `to_head` and `to_connect` say what the request
@@ -302,7 +266,9 @@ impl Stream {
             self.phase = Phase::CHUNK_LINE;
         } else if self.flags & HAS_LENGTH != 0 && self.left > 0 {
             self.phase = Phase::LENGTH;
-        } else if is_response && self.flags & HAS_LENGTH == 0 {
+        } else if self.flags & HAS_LENGTH == 0 && (is_response || self.flags & HAS_ENCODING != 0) {
+            // A request has no other end than this where its last encoding is not `chunked`: a server
+            // refuses it, and a body must not be taken for a head (RFC 9112 §6.3).
             self.phase = Phase::UNTIL_CLOSE;
         } else {
             self.end();
@@ -333,15 +299,6 @@ impl Stream {
         self.phase = phase;
         Step::Refused
     }
-}
-
-/// Whether a line of a head that begins so says anything of the body, or ends the head: the names that
-/// are looked for, and line ends, in lower case.
-#[inline(always)]
-const fn may_matter(first: u8) -> bool {
-    const CARRIAGE_RETURN: u8 = b'\r' | 0x20;
-    const LINE_FEED: u8 = b'\n' | 0x20;
-    matches!(first | 0x20, b'c' | b't' | b'u' | CARRIAGE_RETURN | LINE_FEED)
 }
 
 /// Three decimal digits, the first lowest; what is none is left out.

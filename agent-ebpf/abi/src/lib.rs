@@ -20,4 +20,4 @@ pub mod socket;
 pub mod task;
 
 /// Changes with every change of a record or of the settings. A recording carries it.
-pub const WIRE_VERSION: u16 = 6;
+pub const WIRE_VERSION: u16 = 7;

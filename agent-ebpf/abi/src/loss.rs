@@ -22,11 +22,14 @@ impl Count {
     pub const LOST_CONNECTIONS_FULL: Self = Self(5);
     /// TCP connections whose first bytes are none of HTTP: TLS, or something else. No record is lost.
     pub const NOT_HTTP: Self = Self(6);
-    /// Execs, and ends of forks that executed nothing, beyond the limit of a control group. They are not
+    /// Execs, and ends of forks that executed nothing, beyond what their pod gets in a second. They are not
     /// among those that were seen.
     pub const LIMITED: Self = Self(7);
     /// Programs that were executed where processes are traced, while nobody read the ring: likewise.
     pub const UNREAD: Self = Self(8);
+    /// Bytes of messages that the process's memory did not give: their connections are not followed any
+    /// more.
+    pub const HEADS_UNREADABLE: Self = Self(9);
     /// How many slots there are.
-    pub const SLOTS: u32 = 9;
+    pub const SLOTS: u32 = 10;
 }

@@ -48,6 +48,12 @@ impl Place {
         if self.is_known == 0 || new >= AHEAD_MAX { (0, 0) } else { (new, old) }
     }
 
+    /// Whether bytes before `now` were moved, of which no call told yet.
+    #[inline(always)]
+    pub const fn is_behind(&self, now: u32) -> bool {
+        self.hidden_before(now) != 0
+    }
+
     #[inline(always)]
     const fn hidden_before(&self, begin: u32) -> u32 {
         let ahead = begin.wrapping_sub(self.next);
@@ -66,6 +72,7 @@ mod tests {
         assert_eq!(place.pass_to(1030, 30), 0);
         assert_eq!(place.pass_to(1100, 20), 50);
         assert_eq!(place.pass_to(1090, 5), 0, "told late by another thread");
+        assert!(place.is_behind(1101) && !place.is_behind(1090) && !Place::UNKNOWN.is_behind(7));
         let mut wraps = Place::UNKNOWN;
         wraps.pass_to(u32::MAX - 4, 1);
         assert_eq!(wraps.pass_to(15, 10), 10);

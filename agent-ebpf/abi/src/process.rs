@@ -49,6 +49,8 @@ pub struct Exec {
     pub exec_id: u32,
     /// `bpf_get_current_cgroup_id`.
     pub cgroup_id: u64,
+    /// [`Group::pod_id`](crate::cgroup::Group::pod_id) of it.
+    pub pod_id: u64,
     /// Length of the executable's path here.
     pub exe_len: u32,
     /// Length of the working directory here.
@@ -126,6 +128,6 @@ pub struct Exit {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Exec>() == 120);
+const _: () = assert!(size_of::<Exec>() == 128);
 const _: () = assert!(size_of::<Chunk>() == 48);
 const _: () = assert!(size_of::<Exit>() == 272);

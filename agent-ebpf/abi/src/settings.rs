@@ -107,6 +107,7 @@ offsets! {
     sock_error: "sock" . "sk_err",
     sock_socket: "sock" . "sk_socket",
     sock_queued: "sock" . "sk_receive_queue.qlen",
+    sock_owned: "sock" . "sk_lock.owned",
     socket_sk: "socket" . "sk",
     socket_inode: "socket_alloc" . "vfs_inode.i_ino",
     unix_addr: "unix_sock" . "addr",
@@ -142,9 +143,9 @@ pub struct Settings {
     pub hierarchy_id: u32,
     /// Where in `css_set.subsys` the control group of that hierarchy is, bytes; not used for cgroup v2.
     pub subsystem_offset: Offset,
-    /// Execs, and ends of forks that executed nothing, of a control group that are told in one second; 0
-    /// for all.
-    pub execs_per_second: u32,
+    /// Of a pod, that are told in one second: execs, ends of forks that executed nothing, and requests of
+    /// HTTP/1; 0 for all.
+    pub spans_per_second: u32,
 }
 
 impl Settings {
@@ -160,7 +161,7 @@ impl Settings {
         by_cgroup: 0,
         hierarchy_id: 0,
         subsystem_offset: Offset::ABSENT,
-        execs_per_second: 0,
+        spans_per_second: 0,
     };
 }
 

@@ -104,6 +104,8 @@ pub struct Task {
     pub budget: Budget,
     /// The control group that it is in, as of its last exec; 0 where nothing is traced by control group.
     pub cgroup_id: u64,
+    /// [`Group::pod_id`](crate::cgroup::Group::pod_id) of it.
+    pub pod_id: u64,
     /// Bits of [`flag`].
     pub flags: u64,
 }
@@ -120,6 +122,7 @@ impl Task {
         usage: Usage::NONE,
         budget: Budget::NEW,
         cgroup_id: 0,
+        pod_id: 0,
         flags: 0,
     };
 }
@@ -134,4 +137,4 @@ pub mod flag {
 
 const _: () = assert!(size_of::<TaskId>() == 16);
 const _: () = assert!(size_of::<Usage>() == 96);
-const _: () = assert!(size_of::<Task>() == 256);
+const _: () = assert!(size_of::<Task>() == 264);

@@ -3,6 +3,7 @@
 #![no_main]
 
 #[path = "../../src/pipeline/message/mod.rs"]
+#[expect(unused_imports, reason = "others make connections and headers of their own with it")]
 mod message;
 
 use abi::{socket::ConnectionId, task::TaskId};
@@ -12,6 +13,7 @@ use agent::{
     correlate::{Root, run_trace_id},
     environ::AllowList,
     event::{BootNanos, Left},
+    exchange::Limits,
     pipeline::{Config, Instrumented, Pipeline},
     sample::Sampler,
     span::{Span, UnixNanos},
@@ -50,7 +52,7 @@ fn spans(calls: &[Call<'_>], step: usize, behind: u8) -> (Vec<Span>, u64) {
         sampler: Sampler::default(),
         allow: AllowList::default(),
         instrumented: Instrumented::Keep,
-        requests_per_second: 0,
+        limits: Limits::default(),
     });
     let process = TaskId { pid: 10, _pad: 0, start_ns: 50 };
     let id = ConnectionId { sock: 7, since_ns: 90 };

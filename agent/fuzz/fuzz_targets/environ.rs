@@ -13,6 +13,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Some(context) = found.context {
         let text = context.to_string();
         let again = propagation::w3c(text.as_bytes(), None);
-        assert_eq!(again.map(|again| (again.trace_id, again.span_id)), Ok((context.trace_id, context.span_id)));
+        assert_eq!(
+            again.map(|again| (again.trace_id, again.span_id)),
+            Ok((context.trace_id, context.span_id))
+        );
     }
 });

@@ -7,6 +7,7 @@ use agent::{
     correlate::{Root, run_trace_id},
     environ::AllowList,
     event::{BootNanos, Left},
+    exchange::Limits,
     otlp,
     pipeline::{Config, Instrumented, Pipeline},
     record,
@@ -22,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         sampler: Sampler::default(),
         allow: AllowList(vec!["STAGE".to_owned()]),
         instrumented: Instrumented::Keep,
-        requests_per_second: 3,
+        limits: Limits { requests_per_second: 3, ..Limits::default() },
     });
     let mut out = Vec::new();
     for each in record::records(bytes) {

@@ -39,5 +39,6 @@ fn span(args: Vec<String>) -> Span {
         dropped_events: 0,
         status: Status::Unset,
         records: 1,
+        resource: None,
     }
 }

@@ -46,5 +46,6 @@ fn span(url: String) -> Span {
         dropped_events: 0,
         status: Status::Unset,
         records: 1,
+        resource: None,
     }
 }

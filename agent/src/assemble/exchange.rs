@@ -82,6 +82,9 @@ pub(super) fn span(exchange: Exchange, placement: Placement, machine: &Machine) 
     if exchange.joined_late {
         add(Attribute::new(key::JOINED_LATE, true));
     }
+    if exchange.request.is_cut {
+        add(Attribute::new(key::HEAD_CUT, true));
+    }
     let error = error(&exchange, status);
     if let Some(error) = &error {
         add(Attribute::new(key::ERROR_TYPE, error.as_str()));

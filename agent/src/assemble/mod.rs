@@ -2,6 +2,8 @@
 
 mod beyond;
 mod exchange;
+#[cfg(test)]
+mod golden;
 mod process;
 mod rpc;
 

@@ -219,22 +219,27 @@ impl Correlator {
         self.below(fork.owner, process_span_id(&self.boot_id, fork.process))
     }
 
-    /// Where the span of an exchange stands: a server's below the span that its head names, else
-    /// below that of the same exchange at its client; a client's below the server's that it was made
-    /// for; else below its process.
+    /// Where the span of an exchange stands: below the span that its head names; else a server's below
+    /// that of the same exchange at its client, a client's below the server's that it was made for; else
+    /// below its process.
     pub fn exchange(&self, exchange: &Exchange) -> Placement {
         let Exchange { owner, connection, ordinal, .. } = *exchange;
         let span_id = self.exchange_span_id(owner, connection, ordinal);
+        if let Some(context) = &exchange.request.context {
+            // Of a client's the program itself has a span, and wrote down which.
+            return self.named(owner, context, span_id);
+        }
         match (&exchange.role, &exchange.cause) {
             (Role::Server, _) => {
-                let context = exchange.request.context.as_ref();
-                self.served(owner, context, exchange.peer, ordinal, span_id, exchange.request_first)
+                self.served(owner, exchange.peer, ordinal, span_id, exchange.request_first)
             }
             (Role::Client, Some(cause)) => {
                 let Cause { owner, connection, ordinal, peer, request_first, .. } = *cause;
-                let context = cause.context.as_ref();
                 let parent = self.exchange_span_id(owner, connection, ordinal);
-                let above = self.served(owner, context, peer, ordinal, parent, request_first);
+                let above = match &cause.context {
+                    Some(context) => self.named(owner, context, parent),
+                    None => self.served(owner, peer, ordinal, parent, request_first),
+                };
                 let parent = Some(parent);
                 let scope = self.scope_of(exchange.owner);
                 Placement { span_id, parent, parent_is_remote: false, scope, ..above }
@@ -262,20 +267,21 @@ impl Correlator {
         }
     }
 
-    /// Where the span of a server's exchange stands.
+    /// Below the span that the head of a request names.
+    fn named(&self, owner: TaskId, context: &Context, span_id: SpanId) -> Placement {
+        let scope = self.scope_of(owner);
+        Placement { scope, ..Placement::below_context(context, span_id) }
+    }
+
+    /// Where the span of a server's exchange stands whose head names no other.
     fn served(
         &self,
         owner: TaskId,
-        context: Option<&Context>,
         peer: Option<Peer>,
         ordinal: u64,
         span_id: SpanId,
         at: BootNanos,
     ) -> Placement {
-        if let Some(context) = context {
-            let scope = self.scope_of(owner);
-            return Placement { scope, ..Placement::below_context(context, span_id) };
-        }
         // What a service asks may be for something that it serves: only the exchange itself will tell.
         let peer = peer.filter(|peer| {
             self.tells_requests(peer.owner)

@@ -11,20 +11,29 @@ use std::{
 
 use abi::budget::{Beyond, Budget, RPC_FAILED};
 
-use super::{Exchange, Told};
+use super::{Exchange, Told, pods::Pods};
 use crate::{
     event::{BootNanos, ConnectionId, Role, TaskId},
     protocol::Version,
 };
 
 /// Processes that are kept account of at one time. What more there are has no limit.
-const MAX_PROCESSES: usize = 32 * 1024;
+pub(super) const MAX_PROCESSES: usize = 32 * 1024;
 /// Requests of a process that the kernel side may have counted and not told of yet.
-const IN_FLIGHT: u32 = 32;
+pub(super) const IN_FLIGHT: u32 = 32;
 /// From when a request was made until it is read: after this it was certainly within another second.
-const A_WHILE_NS: u64 = 2_000_000_000;
+pub(super) const A_WHILE_NS: u64 = 2_000_000_000;
 /// Exchanges of which is remembered what was decided; the oldest are forgotten first.
 const MAX_DECIDED: usize = 16 * 1024;
+
+/// 0 is no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Requests of a process that are told.
+    pub requests_per_second: u32,
+    /// What is told of a pod.
+    pub spans_per_second: u32,
+}
 
 type ExchangeId = (ConnectionId, u64);
 
@@ -40,6 +49,7 @@ struct Account {
 pub(super) struct Budgets {
     /// 0 for no limit.
     requests_per_second: u32,
+    pub(super) pods: Pods,
     processes: HashMap<TaskId, Account>,
     /// Processes that ended, and of which it was told.
     ended: Recent<TaskId>,
@@ -50,30 +60,33 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    pub(super) fn new(requests_per_second: u32) -> Self {
-        Self { requests_per_second, ..Self::default() }
+    pub(super) fn new(limits: Limits) -> Self {
+        let Limits { requests_per_second, spans_per_second } = limits;
+        Self { requests_per_second, pods: Pods::new(spans_per_second), ..Self::default() }
     }
 
     /// The kernel side told of a request.
     pub(super) fn begins(&mut self, process: TaskId, owner: TaskId, time: BootNanos) {
+        self.pods.begins(owner, time);
         let most = self.requests_per_second;
         let certain = most.saturating_sub(IN_FLIGHT).max(1);
         if let Some(account) = self.of(process, owner) {
             account.budget.begins(time.0);
-            if account.budget.is_used_up(time.0, certain) {
+            if most != 0 && account.budget.is_used_up(time.0, certain) {
                 account.full = Some(time);
             }
         }
     }
 
     /// Whether the kernel side tells of a request that was made shortly before: certainly.
-    pub(super) fn is_left(&self, process: TaskId, time: BootNanos) -> bool {
+    pub(super) fn is_left(&self, process: TaskId, owner: TaskId, time: BootNanos) -> bool {
         let full = self.processes.get(&process).and_then(|account| account.full);
         full.is_none_or(|full| time.0.saturating_sub(full.0) > A_WHILE_NS)
+            && self.pods.is_left(owner, time)
     }
 
     pub(super) fn is_limited(&self) -> bool {
-        self.requests_per_second != 0
+        self.requests_per_second != 0 || self.pods.is_limited()
     }
 
     /// Whether it is told. What is not is counted.
@@ -128,9 +141,12 @@ impl Budgets {
     ) -> bool {
         let most = self.requests_per_second;
         let Some(Account { budget, .. }) = self.of(process, owner) else { return true };
-        if budget.allows(time.0, most) {
+        // What its process does not get is nothing to the pod, as in the kernel.
+        if budget.allows(time.0, most) && self.pods.allows(owner, time) {
             return true;
         }
+        let Some(Account { budget, .. }) = self.of(process, owner) else { return true };
+        budget.goes_beyond(time.0);
         let [received, sent] = &mut budget.beyond.ways;
         let untold = if role == Role::Server { received } else { sent };
         untold.requests = untold.requests.saturating_add(1);
@@ -159,6 +175,7 @@ impl Budgets {
 
     /// Nothing more of these processes is told: what was not told until now, with its owner.
     pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<(TaskId, Beyond)> {
+        owners.iter().for_each(|owner| self.pods.leaves(*owner));
         let theirs = self.processes.extract_if(|_, account| owners.contains(&account.owner));
         theirs.map(|(_, account)| (account.owner, account.budget.beyond)).collect()
     }
@@ -219,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_process_has_so_many_and_the_rest_is_counted_by_status() {
-        let mut budgets = Budgets::new(2);
+        let mut budgets = Budgets::new(Limits { requests_per_second: 2, ..Limits::default() });
         let classes = [Some(1), Some(1), Some(1), Some(4), Some(RPC_FAILED), None];
         let told = classes.map(|class| allows(&mut budgets, 5, class));
         assert_eq!(told, [true, true, false, false, false, false]);
@@ -231,8 +248,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_process_does_not_get_leaves_its_pod_s_second_to_others() {
+        let limits = Limits { requests_per_second: 2, spans_per_second: 3 };
+        let mut budgets = Budgets::new(limits);
+        budgets.pods.enters(task(1), 10);
+        let told =
+            |budgets: &mut Budgets, pid| (0..100).filter(|_| allows(budgets, pid, None)).count();
+        assert_eq!(told(&mut budgets, 5), 2, "its own limit");
+        assert_eq!(told(&mut budgets, 6), 1, "what the pod has left");
+        let beyond = budgets.stop(&HashSet::from([task(1)]));
+        let untold: u32 = beyond.iter().map(|(_, beyond)| beyond.ways[1].requests).sum();
+        assert_eq!((beyond.len(), untold), (2, 98 + 99));
+        // Nothing is kept of a pod of which nothing more is told.
+        budgets.pods.enters(task(1), 10);
+        assert!(budgets.pods.is_left(task(1), BootNanos(7)));
+    }
+
+    #[test]
     fn without_a_limit_nothing_is_kept() {
-        let mut budgets = Budgets::new(0);
+        let mut budgets = Budgets::new(Limits::default());
         assert!((0..100).all(|_| allows(&mut budgets, 5, None)));
         assert_eq!(budgets.drain().count(), 0);
     }

@@ -33,6 +33,7 @@ fn head<'a>(tid: u32, sock: u64, ordinal: u32, way: Way, bytes: &'a str) -> Head
         bytes: bytes.as_bytes(),
         head_ended: true,
         message_ended: true,
+        is_cut: false,
         has_untold: false,
         ordinal,
     }

@@ -5,7 +5,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Exchange, Peer, budget::Budgets};
+use super::{
+    Exchange, Peer,
+    budget::Budgets,
+    translated::{ByEnd, Likeness, Requests},
+};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Endpoint, Ends, Role, TaskId},
     protocol::Version,
@@ -25,6 +29,7 @@ struct Client {
     /// Who asked last.
     process: TaskId,
     asked: Asked,
+    requests: Requests,
 }
 
 /// Which requests of HTTP/1 were told.
@@ -55,6 +60,19 @@ pub(super) struct Clients {
     by_ends: HashMap<Pair, Client>,
     /// Oldest first; every key of `by_ends` is in it.
     order: VecDeque<Pair>,
+    /// No other pairs than those of `by_ends` are in it.
+    by_end: ByEnd,
+}
+
+/// A request as its server knows it.
+#[derive(Clone, Copy)]
+struct Served {
+    ends: Option<Ends>,
+    connection: ConnectionId,
+    ordinal: u64,
+    /// `None` where the client's is known by its connection alone.
+    likeness: Option<Likeness>,
+    request_first: BootNanos,
 }
 
 impl Clients {
@@ -62,36 +80,49 @@ impl Clients {
         let pair = connection.ends.pair();
         let peer = Peer { owner: connection.owner, connection: connection.connection };
         let (process, asked) = (connection.process, Asked::default());
-        let client = Client { peer, last: None, process, asked };
+        let client = Client { peer, last: None, process, asked, requests: Requests::default() };
         if self.by_ends.insert(pair, client).is_none() {
             self.order.push_back(pair);
+            self.by_end.insert(pair);
         }
         if self.order.len() > MAX_CLIENTS
             && let Some(oldest) = self.order.pop_front()
         {
             self.by_ends.remove(&oldest);
+            self.by_end.remove(oldest);
         }
     }
 
     /// The process begins to send a request.
     pub(super) fn asks(&mut self, connection: &Connection, process: TaskId, ordinal: u32) {
-        let client = self.by_ends.get_mut(&connection.ends.pair());
-        if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
+        if let Some(client) = self.at(connection) {
             client.process = process;
             client.asked.insert(ordinal);
         }
     }
 
+    /// The request with this number is this one.
+    pub(super) fn asked(&mut self, connection: &Connection, ordinal: u32, likeness: Likeness) {
+        if let Some(client) = self.at(connection) {
+            client.requests.insert(ordinal, likeness);
+        }
+    }
+
     pub(super) fn closed(&mut self, connection: &Connection, last: BootNanos) {
-        let client = self.by_ends.get_mut(&connection.ends.pair());
-        if let Some(client) = client.filter(|one| one.peer.connection == connection.connection) {
+        if let Some(client) = self.at(connection) {
             client.last = Some(last);
         }
     }
 
+    fn at(&mut self, connection: &Connection) -> Option<&mut Client> {
+        let client = self.by_ends.get_mut(&connection.ends.pair());
+        client.filter(|one| one.peer.connection == connection.connection)
+    }
+
     /// What these processes asked is not told from here on.
     pub(super) fn forget(&mut self, owners: &HashSet<TaskId>) {
-        self.by_ends.retain(|_, client| !owners.contains(&client.peer.owner));
+        let theirs = self.by_ends.extract_if(|_, client| owners.contains(&client.peer.owner));
+        theirs.for_each(|(pair, _)| self.by_end.remove(pair));
         let known = &self.by_ends;
         self.order.retain(|pair| known.contains_key(pair));
     }
@@ -99,18 +130,29 @@ impl Clients {
     /// Gives a server's exchange the client's, and likewise the one that a client's was made for: where
     /// those are told.
     pub(super) fn join(&self, exchange: &mut Exchange, budgets: &Budgets) {
-        let peer = |ends, server, ordinal, at| {
-            let client = self.client(ends, server)?;
+        let peer = |served: Served| {
+            let client = self.client(served.ends, served.connection);
+            let client = client.or_else(|| self.translated(served))?;
             // Of HTTP/2 it is not decided yet.
-            let is_told = exchange.version == Version::Http2 || client.tells(ordinal, at, budgets);
+            let is_told = exchange.version == Version::Http2
+                || client.tells(served.ordinal, served.request_first, budgets);
             is_told.then_some(client.peer)
         };
         let Exchange { ends, connection, ordinal, request_first, .. } = *exchange;
         if exchange.role == Role::Server {
-            exchange.peer = peer(ends, connection, ordinal, request_first);
+            let is_one_by_one = exchange.version != Version::Http2;
+            let likeness = is_one_by_one.then(|| Likeness::of(&exchange.request));
+            let served = Served { ends, connection, ordinal, likeness, request_first };
+            exchange.peer = peer(served);
         }
         if let Some(cause) = &mut exchange.cause {
-            cause.peer = peer(cause.ends, cause.connection, cause.ordinal, cause.request_first);
+            cause.peer = peer(Served {
+                ends: cause.ends,
+                connection: cause.connection,
+                ordinal: cause.ordinal,
+                likeness: Some(cause.likeness),
+                request_first: cause.request_first,
+            });
         }
     }
 
@@ -124,16 +166,33 @@ impl Clients {
     fn client(&self, ends: Option<Ends>, server: ConnectionId) -> Option<&Client> {
         let (here, there) = ends?.pair();
         let client = self.by_ends.get(&(there, here))?;
-        let is_another = client.last.is_some_and(|last| last.0 < server.since_ns);
-        (!is_another).then_some(client)
+        client.was_there(server).then_some(client)
+    }
+
+    /// Of a server that its client knows by another address: the only one with that end which asked this.
+    fn translated(&self, served: Served) -> Option<&Client> {
+        let (_, there) = served.ends?.pair();
+        let likeness = served.likeness?;
+        let all = self.by_end.of(there).filter_map(|pair| self.by_ends.get(&pair));
+        let mut alike = all.filter(|client| {
+            client.was_there(served.connection)
+                && client.requests.contains(served.ordinal, likeness)
+        });
+        alike.next().filter(|_| alike.next().is_none())
     }
 }
 
 impl Client {
+    /// Not over before the server's connection was there.
+    fn was_there(&self, server: ConnectionId) -> bool {
+        self.last.is_none_or(|last| last.0 >= server.since_ns)
+    }
+
     /// Whether the request with this number, which was read then, is told or will be.
     fn tells(&self, ordinal: u64, at: BootNanos, budgets: &Budgets) -> bool {
         let known = u32::try_from(ordinal).ok().and_then(|ordinal| self.asked.contains(ordinal));
-        !budgets.is_limited() || known.unwrap_or_else(|| budgets.is_left(self.process, at))
+        !budgets.is_limited()
+            || known.unwrap_or_else(|| budgets.is_left(self.process, self.peer.owner, at))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     threads::{Thread, Threads},
 };
 use crate::{
-    event::{BootNanos, CloseReason, Closed, Connection, Frames, Head, Way},
+    event::{BootNanos, CloseReason, Closed, Connection, Frames, Head, Role, Way},
     protocol::{
         RequestHead, Version,
         http1::{self, NoHead},
@@ -57,7 +57,8 @@ impl Conversation {
         let lost = Released { unpaired: piece.records, ..Released::default() };
         match http1::head(&piece.bytes) {
             Ok(http1::Head::Request(request, version)) => {
-                self.asked(threads, head, piece, *request, version)
+                let request = RequestHead { is_cut: piece.is_cut, ..*request };
+                self.asked(threads, head, piece, request, version)
             }
             Ok(http1::Head::Response(response, _)) => {
                 let is_interim = response.status < 200 && response.status != 101;
@@ -105,6 +106,14 @@ impl Conversation {
     pub(super) fn asks(&self, head: &Head<'_>) -> Option<u32> {
         let is_first = head.offset == 0 && head.way == self.announced?.role.asks();
         is_first.then(|| head.ordinal.wrapping_add(u32::from(!head.head_ended)))
+    }
+
+    /// The request that this complete head is of, where a client sent it.
+    pub(super) fn asked_by_client(&self, head: &Head<'_>) -> Option<(&Connection, &Open)> {
+        let client = self.announced.as_ref().filter(|one| one.role == Role::Client)?;
+        let request = self.waiting.last()?;
+        let is_it = head.way == Way::Sent && request.ordinal == head.ordinal;
+        is_it.then_some((client, request))
     }
 
     /// The request that a response with this number answers. Those before it are never answered.

@@ -13,18 +13,19 @@ mod early;
 mod late;
 mod multiplexed;
 mod open;
+mod pods;
 mod programs;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod translated;
 mod unjoined;
 #[cfg(test)]
 mod upgrades;
 
 use std::collections::{HashMap, HashSet};
 
-pub use self::threads::Cause;
 use self::{
     budget::Budgets,
     clients::Clients,
@@ -33,10 +34,11 @@ use self::{
     threads::Threads,
     unjoined::Unjoined,
 };
+pub use self::{budget::Limits, threads::Cause, translated::Likeness};
 use crate::{
     event::{
-        Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Ends, Exec, Frames,
-        Head, Role, TaskId, Way,
+        Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Ends, Exec, Exit,
+        Frames, Head, Role, TaskId, Way,
     },
     protocol::{Grpc, RequestHead, ResponseHead, Version, http2},
 };
@@ -143,19 +145,26 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
-    /// So many requests of a process are told in one second; 0 for all.
-    pub fn new(requests_per_second: u32) -> Self {
-        Self { budgets: Budgets::new(requests_per_second), ..Self::default() }
+    pub fn new(limits: Limits) -> Self {
+        Self { budgets: Budgets::new(limits), ..Self::default() }
     }
 
     /// A process begins another program.
     pub fn exec(&mut self, exec: &Exec<'_>) {
         self.threads.exec(exec);
+        self.budgets.pods.enters(exec.process, exec.pod_id);
+        if !exec.taken_up {
+            self.budgets.pods.begins(exec.process, exec.time);
+        }
     }
 
     /// A process ended: its requests that were not told, of those that this could tell.
-    pub fn exit(&mut self, process: TaskId) -> Beyond {
-        self.budgets.take(process)
+    pub fn exit(&mut self, exit: &Exit) -> Beyond {
+        if exit.owner != exit.process {
+            self.budgets.pods.begins(exit.owner, exit.time);
+        }
+        self.budgets.pods.leaves(exit.process);
+        self.budgets.take(exit.process)
     }
 
     pub fn connection(&mut self, connection: &Connection, out: &mut Vec<Told>) -> Released {
@@ -217,6 +226,9 @@ impl Exchanges {
             let whole = conversation.whole(&mut self.threads, head, piece);
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;
+            if let Some((client, request)) = conversation.asked_by_client(head) {
+                self.clients.asked(client, request.ordinal, request.likeness());
+            }
         }
         conversation.has_losses |= released.unpaired > 0;
         if head.message_ended {

@@ -2,7 +2,7 @@
 
 use abi::socket::HEAD_MAX;
 
-use super::{Cause, Ending, Exchange, threads::Thread};
+use super::{Cause, Ending, Exchange, threads::Thread, translated::Likeness};
 use crate::{
     event::{BootNanos, Connection, ConnectionId, Head, Role, TaskId, Way},
     protocol::{RequestHead, ResponseHead, Version, http2},
@@ -16,6 +16,8 @@ pub(super) struct Piece {
     pub(super) first: BootNanos,
     /// Who moved it, where one thread did.
     pub(super) tid: Option<u32>,
+    /// Something is missing between its beginning and its end.
+    pub(super) is_cut: bool,
 }
 
 impl Piece {
@@ -33,7 +35,10 @@ impl Piece {
             // on how its bytes were cut.
             let room = (HEAD_MAX as usize).saturating_sub(self.bytes.len());
             self.bytes.extend_from_slice(head.bytes.get(..room).unwrap_or(head.bytes));
+        } else {
+            self.is_cut = true;
         }
+        self.is_cut |= head.is_cut;
         self.records += 1;
         torn
     }
@@ -98,7 +103,12 @@ impl Open {
             ends: announced.map(|known| known.ends),
             peer: None,
             request_first: self.request_first,
+            likeness: self.likeness(),
         }
+    }
+
+    pub(super) fn likeness(&self) -> Likeness {
+        Likeness::of(&self.request)
     }
 
     /// It was answered with 101.

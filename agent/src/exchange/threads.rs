@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Exchange, Peer, programs};
+use super::{Exchange, Peer, programs, translated::Likeness};
 use crate::{
     event::{BootNanos, ConnectionId, Ends, Exec, Role, TaskId},
     propagation::Context,
@@ -31,6 +31,7 @@ pub struct Cause {
     pub ends: Option<Ends>,
     pub peer: Option<Peer>,
     pub request_first: BootNanos,
+    pub likeness: Likeness,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

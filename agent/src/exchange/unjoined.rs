@@ -123,10 +123,10 @@ impl Server {
 fn unjoined(exchange: &Exchange) -> Option<Server> {
     let server = |ends: Option<Ends>, connection| Some(Server { connection, ends: ends? });
     match (exchange.role, &exchange.cause) {
-        (Role::Server, _) if exchange.request.context.is_none() => {
+        (Role::Server, _) if exchange.peer.is_none() && exchange.request.context.is_none() => {
             server(exchange.ends, exchange.connection)
         }
-        (Role::Client, Some(cause)) if cause.context.is_none() => {
+        (Role::Client, Some(cause)) if cause.peer.is_none() && cause.context.is_none() => {
             server(cause.ends, cause.connection)
         }
         (Role::Server | Role::Client, _) => None,

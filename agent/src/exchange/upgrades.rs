@@ -62,6 +62,7 @@ impl Seen {
             bytes: text.as_bytes(),
             head_ended: true,
             message_ended: true,
+            is_cut: false,
             has_untold: false,
             ordinal: 1,
         };

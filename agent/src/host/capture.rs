@@ -199,7 +199,11 @@ impl Probes {
             Attached::FunctionEntry => "",
             Attached::Kprobe if IN_ONE_FORM.contains(&program) => "",
             Attached::Function | Attached::Kprobe if self.sockets.is_early => "_early",
-            Attached::Function if target == "tcp_recvmsg" && self.sockets.has_nonblock => "_6",
+            Attached::Function if target == "tcp_recvmsg" => match self.sockets.recvmsg {
+                Some(6) => "_6",
+                Some(4) => "_4",
+                _ => "",
+            },
             Attached::Function | Attached::Kprobe => "",
         };
         format!("{program}{form}")

@@ -137,6 +137,37 @@ fn directories(path: &Path) -> io::Result<Vec<String>> {
 mod tests {
     use super::*;
 
+    /// systemd's hybrid layout: version 2 is mounted beside the controllers of version 1.
+    #[test]
+    fn of_both_versions_the_one_that_pods_are_in_is_taken() {
+        let check = |directories: &[&str], expected: &str| {
+            let is_of_version_2 = expected.starts_with("unified/");
+            let root = std::env::temp_dir().join(format!("lynceus-hybrid-{}", std::process::id()));
+            for directory in directories.iter().chain(&["unified/system.slice"]) {
+                fs::create_dir_all(root.join(directory)).unwrap();
+            }
+            fs::write(root.join("unified/cgroup.controllers"), "").unwrap();
+            let found = hierarchy(Some(&root));
+            fs::remove_dir_all(&root).unwrap();
+            match found {
+                Ok(found) => {
+                    assert_eq!(found.pods, root.join(expected));
+                    assert_eq!(found.controller.is_none(), is_of_version_2, "{found:?}");
+                    assert_eq!(found.id == 0, is_of_version_2, "{found:?}");
+                }
+                // This kernel has none of version 1: it was the one to be taken all the same.
+                Err(CgroupError::NoController(controller)) => {
+                    assert!(!is_of_version_2 && expected.starts_with(controller.as_str()));
+                }
+                Err(error) => panic!("{directories:?}: {error}"),
+            }
+        };
+        check(&["unified/kubepods", "memory/kubepods"], "unified/kubepods");
+        check(&["unified/kubepods.slice"], "unified/kubepods.slice");
+        check(&["memory/kubepods", "pids/kubepods"], "memory/kubepods");
+        check(&["memory/system.slice", "pids/kubepods.slice"], "pids/kubepods.slice");
+    }
+
     #[test]
     fn pods_are_found_where_kubelets_put_them() {
         let check = |path: &str| {

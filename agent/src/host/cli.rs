@@ -142,10 +142,10 @@ pub struct AgentOptions {
     #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, help_heading = "Tuning",
           value_parser = ring_bytes)]
     pub ring_bytes: u32,
-    /// Programs that processes of one container execute, and get spans for, in one second; 0 is no limit.
-    /// Beyond it the kernel makes no record, and counts
+    /// Spans of processes and requests that one pod gets in one second, those over HTTP/2 by an account of
+    /// their own; 0 is no limit. Those beyond it are counted
     #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Tuning")]
-    pub execs_per_second: u32,
+    pub spans_per_second: u32,
     /// Spans of processes and requests that one pod gets that ends, as a Job's does; 0 is no limit. Beyond
     /// it there are only those of the pod and its containers, which say so
     #[arg(long, value_name = "N", default_value_t = 100_000, help_heading = "Tuning")]
@@ -264,8 +264,8 @@ pub struct SpanOptions {
     /// times. The values of all other variables stay on this machine
     #[arg(long = "env-attribute", value_name = "NAME", help_heading = "Output")]
     pub env_attributes: Vec<String>,
-    /// Keep the spans of requests that carry a trace context: the program that made them has a
-    /// tracer of its own, and its spans are otherwise left to it
+    /// Keep the spans of requests that carry a trace context, each below the span that it names: the
+    /// program that made them has a tracer of its own, and they are otherwise left to it
     #[arg(long, help_heading = "Output")]
     pub keep_instrumented: bool,
     /// Processes that can be traced at one time

@@ -165,7 +165,7 @@ impl Probes {
         if let Some(by) = options.cgroups {
             settings.by_cgroup = 1;
             settings.hierarchy_id = by.hierarchy_id;
-            settings.execs_per_second = by.execs_per_second;
+            settings.spans_per_second = by.spans_per_second;
         }
         let sizes = [options.ring_bytes, options.max_tasks].map(u32::to_le_bytes).concat();
         let open = |pins: &PinOptions| {

@@ -59,8 +59,9 @@ pub struct Sockets {
     pub is_early: bool,
     /// With `tcp_sendpage` (until 6.4).
     pub has_sendpage: bool,
-    /// `tcp_recvmsg` has an argument `nonblock` (until 5.18).
-    pub has_nonblock: bool,
+    /// So many arguments `tcp_recvmsg` has: 6 until 5.18, with `nonblock`, then 5, and 4 where it has none
+    /// for the length of an address.
+    pub recvmsg: Option<u32>,
 }
 
 pub fn kernel(wake_at_bytes: u32, controller: Option<&str>) -> Result<Kernel, OffsetError> {
@@ -103,7 +104,7 @@ pub fn kernel(wake_at_bytes: u32, controller: Option<&str>) -> Result<Kernel, Of
         sockets: Sockets {
             is_early: btf.function("bpf_loop").is_none(),
             has_sendpage: btf.function("tcp_sendpage").is_some(),
-            has_nonblock: recvmsg == Some(6),
+            recvmsg,
         },
         preempt_calls: calls.map(|(disable, enable)| [disable, enable]),
     })

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, io::Read as _};
 
 use abi::{
-    cgroup::{Policy, Rate},
+    cgroup::{Group, Policy, Rate},
     task::{Task, TaskId, flag},
 };
 use aya::{
@@ -28,6 +28,17 @@ const BPF_EXIST: u64 = 2;
 /// How often all tasks are gone through, as long as some are found.
 const ROUNDS: u32 = 8;
 
+type Groups<'a> = HashMap<&'a mut MapData, u64, [u8; size_of::<Group>()]>;
+
+fn group(groups: &Groups<'_>, cgroup_id: u64) -> Option<Group> {
+    let bytes = groups.get(&cgroup_id, 0).ok()?;
+    Group::read_from_bytes(&bytes).ok()
+}
+
+fn bytes(group: Group) -> [u8; size_of::<Group>()] {
+    zerocopy::transmute!(group)
+}
+
 /// Which processes are traced because of their control groups.
 #[derive(Debug, Clone, Copy)]
 pub struct ByCgroup {
@@ -35,8 +46,8 @@ pub struct ByCgroup {
     pub hierarchy_id: u32,
     /// Whose hierarchy it is; `None` for cgroup v2.
     pub controller: Option<&'static str>,
-    /// Of a control group, that are told; 0 for all.
-    pub execs_per_second: u32,
+    /// Of a pod, that the kernel side tells of; 0 for all.
+    pub spans_per_second: u32,
 }
 
 impl Probes {
@@ -63,21 +74,35 @@ impl Probes {
         program.load("task", btf).map_err(refused)
     }
 
-    /// What becomes of processes in a control group that was found. `false` where there is no room.
-    pub fn set_policy(&mut self, cgroup_id: u64, policy: Policy) -> Result<bool, LoadError> {
-        self.put_policy(cgroup_id, policy, BPF_ANY)
+    /// What becomes of processes in a control group that was found, which was made in that parent. `false`
+    /// where there is no room.
+    pub fn set_policy(
+        &mut self,
+        cgroup_id: u64,
+        parent_id: u64,
+        policy: Policy,
+    ) -> Result<bool, LoadError> {
+        let mut groups = self.groups()?;
+        let group = group(&groups, parent_id)
+            .map(|parent| Group::child(parent.policy, parent.pod_id, cgroup_id));
+        let group = Group { policy, ..group.unwrap_or_else(|| Group::new(policy)) };
+        Ok(groups.insert(cgroup_id, bytes(group), BPF_ANY).is_ok())
     }
 
-    /// As [`Probes::set_policy`], of one that the kernel side knows: where it does not any more, it is gone.
+    /// Likewise of one that the kernel side knows: where it does not any more, it is gone.
     pub fn change_policy(&mut self, cgroup_id: u64, policy: Policy) -> Result<(), LoadError> {
-        self.put_policy(cgroup_id, policy, BPF_EXIST).map(drop)
+        let mut groups = self.groups()?;
+        if let Some(known) = group(&groups, cgroup_id) {
+            let changed = bytes(Group { policy, ..known });
+            let _gone_meanwhile = groups.insert(cgroup_id, changed, BPF_EXIST);
+        }
+        Ok(())
     }
 
-    fn put_policy(&mut self, cgroup_id: u64, policy: Policy, how: u64) -> Result<bool, LoadError> {
+    fn groups(&mut self) -> Result<Groups<'_>, LoadError> {
         let failed = |source| LoadError::Map { name: "CGROUPS", source };
         let map = self.ebpf_mut().map_mut("CGROUPS").ok_or(LoadError::Absent("CGROUPS"))?;
-        let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(failed)?;
-        Ok(map.insert(cgroup_id, policy.0, how).is_ok())
+        HashMap::try_from(map).map_err(failed)
     }
 
     /// Finds out what was not told of a control group, because it was beyond the limit of a second. Can be

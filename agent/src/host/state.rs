@@ -22,6 +22,7 @@ pub struct Counts {
     pub limited: u64,
     pub unread: u64,
     pub not_http: u64,
+    pub heads_unreadable: u64,
 }
 
 impl Counts {
@@ -94,6 +95,7 @@ impl Probes {
             limited: since(Count::LIMITED),
             unread: since(Count::UNREAD),
             not_http: since(Count::NOT_HTTP),
+            heads_unreadable: since(Count::HEADS_UNREADABLE),
         })
     }
 

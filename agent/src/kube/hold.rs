@@ -127,3 +127,32 @@ pub(super) fn connection(event: &Event<'_>) -> Option<ConnectionId> {
         | Event::CgroupGone(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode::decode, record::tests::exec_record};
+
+    #[test]
+    fn so_much_is_held_and_no_more_until_some_is_taken() {
+        const NOW: BootNanos = BootNanos(1);
+        let exec = exec_record(10, 0, &["sh"], &[]);
+        let event = decode(&exec).unwrap();
+        // What a record says does not matter here: only how long it is.
+        let quarter = vec![0; MAX_BYTES / 4];
+        let mut hold = Hold::default();
+        for cgroup_id in [1, 2, 1, 2] {
+            assert_eq!(hold.push(cgroup_id, &event, &quarter, NOW), Ok(()));
+        }
+        assert_eq!(hold.push(3, &event, &[0], NOW), Err(Full));
+        assert_eq!(hold.push(1, &event, &[0], NOW), Err(Full));
+        assert_eq!(hold.records(), 4);
+        let taken: Vec<u64> = hold.take(1).into_iter().map(|(place, _)| place).collect();
+        assert_eq!((taken, hold.records()), (vec![1, 3], 2));
+        assert_eq!(hold.push(3, &event, &quarter, NOW), Ok(()));
+        assert_eq!(hold.push(3, &event, &quarter, NOW), Ok(()));
+        assert_eq!(hold.push(3, &event, &[0], NOW), Err(Full));
+        assert_eq!((hold.all(), hold.records()), (4, 0));
+        assert_eq!(hold.push(3, &event, &quarter, NOW), Ok(()));
+    }
+}

@@ -68,6 +68,8 @@ mod tests {
         check(None, "", false);
         check(Some("ReplicaSet"), "Always", false);
         check(Some("StatefulSet"), "Always", false);
+        check(Some("DaemonSet"), "Always", false);
+        check(Some("Deployment"), "Always", false);
         check(Some("Node"), "Never", false);
         check(Some("Rollout"), "Always", false);
         check(Some("SparkApplication"), "Never", true);

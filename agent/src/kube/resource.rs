@@ -181,6 +181,64 @@ mod tests {
         assert_eq!(said(&labelled, "service.namespace").as_deref(), Some("shop"));
     }
 
+    /// `key=value` of a container's resource, without what is the same of all.
+    fn of_container(owner: (&str, &str), labels: &[(&str, &str)]) -> Vec<String> {
+        let mut pod = pod(Some(owner), labels);
+        pod.meta.uid = Uid("2b6c6f6e".to_owned());
+        pod.spec.node_name = "node1".to_owned();
+        let status = ContainerStatus {
+            name: "main".to_owned(),
+            container_id: Some(format!("containerd://{}", "ab".repeat(32))),
+            image: "registry:5000/shop/web:1.27".to_owned(),
+            restart_count: 2,
+            ..ContainerStatus::default()
+        };
+        let instance = status.instances().next().unwrap();
+        let wanted = Wanted {
+            given: vec![("k8s.cluster.name".to_owned(), "prod".to_owned())],
+            ..Wanted::default()
+        };
+        let found = resource(&pod, Some((&status, &instance)), &wanted).attributes;
+        let found = found.iter().map(|one| format!("{}={}", one.key, one.value));
+        found.filter(|line| !line.starts_with("telemetry.")).collect()
+    }
+
+    #[test]
+    fn a_container_of_a_service_is_described_in_full() {
+        let id = format!("container.id={}", "ab".repeat(32));
+        let check = |owner, labels: &[(&str, &str)], owners: &[&str], service, version| {
+            let (service, version) =
+                (format!("service.name={service}"), format!("service.version={version}"));
+            let mut expected = vec![
+                &*id,
+                "container.image.name=registry:5000/shop/web",
+                "container.image.tags=1.27",
+                "k8s.cluster.name=prod",
+                "k8s.container.name=main",
+                "k8s.container.restart_count=2",
+                "k8s.namespace.name=shop",
+                "k8s.node.name=node1",
+                "k8s.pod.name=web-7d4-x",
+                "k8s.pod.uid=2b6c6f6e",
+                "os.type=linux",
+                "service.instance.id=shop.web-7d4-x.main",
+                "service.namespace=shop",
+                &*service,
+                &*version,
+            ];
+            expected.extend(owners);
+            expected.sort_unstable();
+            assert_eq!(of_container(owner, labels), expected);
+        };
+        let deployment = ["k8s.deployment.name=web", "k8s.replicaset.name=web-7d4"];
+        let of_deployment = ("ReplicaSet", "web-7d4");
+        check(of_deployment, &[("pod-template-hash", "7d4")], &deployment, "web", "1.27");
+        let labelled = [("pod-template-hash", "7d4"), (NAME, "shop"), (VERSION, "3")];
+        check(of_deployment, &labelled, &deployment, "shop", "3");
+        check(("StatefulSet", "db"), &[], &["k8s.statefulset.name=db"], "db", "1.27");
+        check(("DaemonSet", "logs"), &[], &["k8s.daemonset.name=logs"], "logs", "1.27");
+    }
+
     #[test]
     fn labels_and_annotations_are_said_where_they_are_asked_for() {
         let mut labelled = pod(None, &[("team", "blue"), ("example.com/tier", "")]);

@@ -1,5 +1,6 @@
 //! Whether a pod is traced, and in what detail. The most specific says it: the pod's annotation, then its
-//! namespace's label, then the configured default.
+//! namespace's label, then the configured default. A Workflow's annotation comes with what reads Workflows:
+//! until then what Argo copies of it to its pods counts.
 
 use super::object::{Map, Namespace, Pod};
 
@@ -80,16 +81,37 @@ pub fn selection(pod: &Pod, namespace: &Namespace, default: Unsaid) -> Selection
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_most_specific_decides() {
-        let map = |pairs: &[(&str, &str)]| -> Map {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn selected(pod: Pairs<'_>, namespace: Pairs<'_>, unsaid: Unsaid) -> Selection {
+        let map = |pairs: Pairs<'_>| -> Map {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
-        let check = |pod: &[(&str, &str)], namespace: &[(&str, &str)], traced, detail| {
-            let mut object = Pod::default();
-            object.meta.annotations = map(pod);
-            let namespace = Namespace { labels: map(namespace) };
-            let found = selection(&object, &namespace, Unsaid::default());
+        let mut object = Pod::default();
+        object.meta.annotations = map(pod);
+        selection(&object, &Namespace { labels: map(namespace) }, unsaid)
+    }
+
+    #[test]
+    fn where_all_are_traced_some_are_not() {
+        let check = |pod: Pairs<'_>, namespace: Pairs<'_>, traced, by: &str| {
+            let unsaid = Unsaid { traced: true, detail: Detail::Steps };
+            let found = selected(pod, namespace, unsaid);
+            assert_eq!((found.traced, found.detail, found.by), (traced, Detail::Steps, by));
+        };
+        let (pod, namespace) = ("annotation of the pod", "label of the namespace");
+        check(&[], &[], true, "default");
+        check(&[], &[(TRACE, "disabled")], false, namespace);
+        check(&[(TRACE, "disabled")], &[], false, pod);
+        check(&[(TRACE, "disabled")], &[(TRACE, "enabled")], false, pod);
+        check(&[(TRACE, "enabled")], &[(TRACE, "disabled")], true, pod);
+        check(&[], &[(TRACE, "no")], true, "default");
+    }
+
+    #[test]
+    fn the_most_specific_decides() {
+        let check = |pod: Pairs<'_>, namespace: Pairs<'_>, traced, detail| {
+            let found = selected(pod, namespace, Unsaid::default());
             assert_eq!((found.traced, found.detail), (traced, detail), "{found:?}");
         };
         check(&[], &[], false, Detail::All);

@@ -62,6 +62,10 @@ impl Pipeline {
 
     /// The container with this control group is gone, and so are its processes.
     pub fn close(&mut self, cgroup_id: u64, now: BootNanos, out: &mut Vec<CleanSpan>) {
+        let owners = self.correlator.owners(cgroup_id);
+        for (owner, beyond) in self.exchanges.stop_beyond(&owners) {
+            self.beyond(owner, &beyond);
+        }
         for (placement, span) in self.assembler.close(cgroup_id, now) {
             let left_out = self.correlator.left_out(&placement, Of::Process);
             self.complete_unless(left_out, span, out);

@@ -4,7 +4,7 @@ use abi::{header::Kind, socket as wire};
 use zerocopy::IntoBytes as _;
 
 use super::{
-    message::{self, header},
+    message::{self, Direction, Following, Moved, header},
     tests::pipeline,
     *,
 };
@@ -95,6 +95,24 @@ fn what_is_asked_while_serving_is_a_child_in_the_same_trace() {
     check(TRACED, Some("4bf92f3577b34da6a3ce929d0e0e4736"));
 }
 
+#[test]
+fn a_request_that_is_kept_stands_below_the_span_that_it_names_at_both_ends() {
+    let request = format!("GET / HTTP/1.1\r\n{TRACED}\r\n");
+    let programs = [exec_record(10, 0, &["app"], &[]), exec_record(11, 0, &["server"], &[])];
+    let records = [&programs[..], &both_ends(&request, 101_000, (8, 20))].concat();
+    let mut kept = pipeline("always_on");
+    kept.instrumented = Instrumented::Keep;
+    let found = spans(&mut kept, &records);
+    let kinds: Vec<_> = found.iter().map(|span| span.kind).collect();
+    assert_eq!(kinds, [SpanKind::Server, SpanKind::Client]);
+    for span in found {
+        let parent = span.parent.map(|parent| parent.to_string());
+        assert_eq!(parent.as_deref(), Some("00f067aa0ba902b7"));
+        assert_eq!(span.trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert!(span.parent_is_remote);
+    }
+}
+
 const EXPORT: &str = "POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n";
 
 #[test]
@@ -118,6 +136,63 @@ fn a_program_that_delivers_spans_tells_what_follows_itself() {
     let mut kept = pipeline("always_on");
     kept.instrumented = Instrumented::Keep;
     assert_eq!(spans(&mut kept, &records).len(), 4);
+}
+
+/// Frames of a call of OTLP/gRPC by a process, and of its answer.
+fn exported_over_grpc(pid: u32, sock: u64, time_ns: u64) -> Vec<Vec<u8>> {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let text = |name: &[u8], value: &str| {
+        [name, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
+    };
+    let (headers, data, settings) = (1, 0, 4);
+    let (end_stream, end_headers) = (1, 4);
+    let path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    // `:method: POST`, `:scheme: http`, `:path`, `content-type`.
+    let fields = [&b"\x83\x86"[..], &text(b"\x44", path), &text(b"\x5f", "application/grpc")];
+    let request = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(settings, 0, 0, &[]),
+        frame(headers, end_headers, 1, &fields.concat()),
+        frame(data, end_stream, 1, &[0, 0, 0, 0, 1, b'x']),
+    ];
+    let answer = [
+        frame(settings, 0, 0, &[]),
+        frame(headers, end_headers, 1, &[b"\x88", &*text(b"\x5f", "application/grpc")].concat()),
+        frame(data, 0, 1, &[0, 0, 0, 0, 0]),
+        frame(headers, end_headers | end_stream, 1, &text(b"\x40\x0bgrpc-status", "0")),
+    ];
+    let ports = (u16::try_from(sock).unwrap(), 4317);
+    let mut following = Following::new(task(pid), id(sock), ports, b'A');
+    following.moved(Direction::Sent, Moved::Seen(&request.concat()), time_ns);
+    following.moved(Direction::Received, Moved::Seen(&answer.concat()), time_ns + 10);
+    following.take_records()
+}
+
+#[test]
+fn a_program_that_delivers_spans_over_grpc_tells_what_it_serves_itself() {
+    let request = "GET /served HTTP/1.1\r\n\r\n";
+    let records = [
+        vec![exec_record(10, 0, &["app"], &[])],
+        exported_over_grpc(10, 8, 101_000),
+        vec![connection(10, 20, wire::Role::SERVER, (80, 9)), head(10, 20, 0, request, 102_000)],
+        vec![head(10, 20, 1, "HTTP/1.1 204 X\r\n\r\n", 102_010)],
+        asked(10, 9, "GET /asked HTTP/1.1\r\n\r\n", 103_000).to_vec(),
+    ]
+    .concat();
+    let mut left = pipeline("always_on");
+    assert_eq!(spans(&mut left, &records), []);
+    assert_eq!(left.ledger().lost(Loss::Instrumented), records.len() as u64 - 1);
+    let mut kept = pipeline("always_on");
+    kept.instrumented = Instrumented::Keep;
+    let found = spans(&mut kept, &records);
+    let names: Vec<_> = found.iter().map(|span| (span.kind, span.name.as_str())).collect();
+    let call = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
+    let expected = [(SpanKind::Client, call), (SpanKind::Server, "GET"), (SpanKind::Client, "GET")];
+    assert_eq!(names, expected);
+    assert_eq!(kept.ledger().lost_in_all(), 0);
 }
 
 #[test]

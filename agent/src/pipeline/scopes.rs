@@ -38,6 +38,12 @@ fn scope(cgroup_id: u64, detail: Detail) -> Arc<Scope> {
     })
 }
 
+/// A container of a service.
+fn service(cgroup_id: u64) -> Arc<Scope> {
+    let work = scope(cgroup_id, Detail::All);
+    Arc::new(Scope { place: Place::Service, ..Scope::clone(&work) })
+}
+
 /// A client and a server that run, each in its container.
 fn running(of_client: Detail) -> Pipeline {
     let mut pipeline = pipeline("always_on");
@@ -80,6 +86,51 @@ fn where_the_client_s_requests_have_no_spans_the_server_s_stands_alone() {
     let found = spans(&mut running(Detail::Processes), &asked);
     assert_eq!(found.len(), 1);
     stands_alone(&found);
+}
+
+/// What a service is asked by who is not told, and without a context, is a trace of its own; it goes on in
+/// the one of a client that is told, and in that of a context.
+#[test]
+fn what_a_service_is_asked_is_a_trace_of_its_own_unless_its_client_is_known() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let served = |request: &str, is_client_told| {
+        let mut pipeline = pipeline("always_on");
+        pipeline.tell_containers_only();
+        pipeline.scope(service(SERVERS));
+        let mut records = vec![first_in(SERVERS, 11, "server")];
+        let mut asked = both_ends(request, 100_000, (20, 21));
+        if is_client_told {
+            pipeline.scope(scope(CLIENTS, Detail::All));
+            records.push(first_in(CLIENTS, 10, "client"));
+        } else {
+            // The kernel side has no record of what is not selected.
+            asked = asked.into_iter().skip(1).filter(|record| !is_of_client(record)).collect();
+        }
+        records.extend(asked);
+        spans(&mut pipeline, &records)
+    };
+    let plain = "GET / HTTP/1.1\r\n\r\n";
+    let alone = served(plain, false);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    let server = of(SpanKind::Server, &alone);
+    assert_eq!((server.parent, server.parent_is_remote), (None, false));
+    let joined = served(plain, true);
+    let (client, server) = (of(SpanKind::Client, &joined), of(SpanKind::Server, &joined));
+    assert_eq!((server.parent, server.trace_id), (Some(client.span_id), client.trace_id));
+    let context = format!("traceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n");
+    let given = served(&format!("GET / HTTP/1.1\r\n{context}\r\n"), false);
+    let server = of(SpanKind::Server, &given);
+    assert_eq!((server.trace_id.to_string(), server.parent_is_remote), (TRACE.to_owned(), true));
+}
+
+/// By the socket of [`both_ends`] that is the client's.
+fn is_of_client(record: &[u8]) -> bool {
+    let sock = match decode(record) {
+        Ok(Event::Connection(connection)) => connection.connection.sock,
+        Ok(Event::Head(head)) => head.connection.sock,
+        other => panic!("{other:?}"),
+    };
+    sock == 20
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub struct RequestHead {
     pub context: Option<Context>,
     /// A header that carries contexts was there and held none.
     pub malformed_context: bool,
+    /// Fields of it were not read: it is too long, or a part of it was lost.
+    pub is_cut: bool,
 }
 
 /// The final answer: those of class 1xx are none.

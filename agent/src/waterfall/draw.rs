@@ -86,6 +86,8 @@ impl Columns {
         let mut line = row.label;
         line.cut(self.label.saturating_sub(row.count.width()));
         line.append(row.count);
+        // What looks like an answer may be the end of any command.
+        line.cut(self.label);
         line.pad(self.label + GAP);
         if let Some(scale) = scale {
             line.append(scale.draw(&row.shape, row.waited.as_deref(), row.ink));

@@ -10,6 +10,7 @@ use super::forest::{Forest, PerSlot, Slot};
 use super::node::{Kind, Node};
 use super::outcome::Verdict;
 use super::paint::{Ink, Line};
+use super::request;
 
 /// How many names the row of the rest gives.
 const NAMES: usize = 3;
@@ -17,7 +18,7 @@ const NAMES: usize = 3;
 pub(super) struct Row {
     /// The tree's lines, then what ran.
     pub(super) label: Line,
-    /// How many; never cut.
+    /// The answer to a request, and how many; cut last.
     pub(super) count: Line,
     pub(super) time: String,
     pub(super) note: Line,
@@ -94,9 +95,10 @@ fn name(node: &Node, members: &[Slot], base: &Forest, is_critical: bool, line: &
             }
         }
         Kind::Alike => {
-            let (program, arguments) = match node.label.strip_prefix(&*node.name) {
+            let (label, _) = request::apart(&node.label);
+            let (program, arguments) = match label.strip_prefix(&*node.name) {
                 Some(arguments) => (&*node.name, arguments),
-                None => (&*node.label, ""),
+                None => (label, ""),
             };
             let program_ink = match node.outcome.verdict() {
                 Verdict::Failed => Ink::Failed,
@@ -137,6 +139,7 @@ fn count(node: &Node) -> Line {
     match node.kind {
         Kind::Rest => {}
         Kind::Alike => {
+            line.push(Ink::Faint, request::apart(&node.label).1);
             if node.own.spans > 1 {
                 line.push(Ink::Strong, &format!(" ×{}", node.own.spans));
             }

@@ -92,11 +92,11 @@ fn fall(spans: &[Span], limit: usize) -> Waterfall {
     fall
 }
 
-fn plain(width: usize, fold: Fold) -> Look {
+pub(super) fn plain(width: usize, fold: Fold) -> Look {
     Look { width, colour: Colour::Plain, fold }
 }
 
-fn check(spans: &[Span], look: &Look, expected: &str) {
+pub(super) fn check(spans: &[Span], look: &Look, expected: &str) {
     let text = fall(spans, 20_000).render(look);
     assert_eq!(text, expected.trim_start_matches('\n'), "\n{text}");
 }

@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::Bench;
 use super::compare::cpu_ns;
+use super::probes::{Counting, Spent};
 use super::ratio::{Ratio, median};
+use super::targets::{self, Target};
 use crate::privilege::Privilege;
 use crate::{command, say};
 
@@ -80,25 +82,45 @@ impl Load<'_> {
             })?;
             server.stop()
         })?;
-        let ways = [("no agent", &free), (THERE, &untracked), (LIMITED, &limited), (RUN, &tracked)];
+        let ways = [
+            ("no agent", None, &free),
+            (THERE, Some(targets::UNTRACKED), &untracked),
+            (LIMITED, Some(targets::limited(bench.capture)), &limited),
+            (RUN, Some(targets::TRACKED), &tracked),
+        ];
         self.report(&free, ways);
         if !own_cpu.is_empty() {
             let millis = median(&own_cpu) * 10_000.0 / 1e6;
-            say::result(&format!("  lynceus itself uses {millis:.0} ms of CPU for 10 000 spans"));
+            let verdict = targets::OWN_CPU.verdict(millis);
+            say::result(&format!(
+                "  lynceus itself uses {millis:.0} ms of CPU for 10 000 spans{verdict}"
+            ));
         }
-        Ok(())
+        self.where_it_goes(bench)
     }
 
-    fn report(&self, base: &Way, ways: [(&str, &Way); 4]) {
+    /// One turn more, which is slower, as the kernel counts meanwhile.
+    fn where_it_goes(&self, bench: &Bench) -> Result<()> {
+        let Some(_counting) = Counting::begin() else { return Ok(()) };
+        let traced = self.start(bench, Some(bench.lynceus()?))?;
+        let before = Spent::by(&traced.child);
+        let turn = (self.turn)(traced.port)?;
+        say::result("  of which, for a request, by the kernel's own count of each program:");
+        Spent::by(&traced.child).report(&before, turn.requests);
+        traced.stop()
+    }
+
+    fn report(&self, base: &Way, ways: [(&str, Option<Target>, &Way); 4]) {
         say::result(&format!("{}, requests a second as a ratio:", self.title));
         let per_second = |way: &Way| way.of(|turn| turn.per_second);
-        for (name, way) in ways {
+        for (name, target, way) in ways {
             let ratio = Ratio::of(&per_second(way), &per_second(base));
             let p50 = median(&way.of(|turn| turn.p50_ms));
             let p99 = median(&way.of(|turn| turn.p99_ms));
             let rate = median(&per_second(way));
+            let verdict = target.map(|target| target.verdict(ratio.median)).unwrap_or_default();
             say::result(&format!(
-                "  {name:36}{ratio}  {rate:7.0}/s  p50 {p50:.2} ms  p99 {p99:.2} ms"
+                "  {name:36}{ratio}  {rate:7.0}/s  p50 {p50:.2} ms  p99 {p99:.2} ms{verdict}"
             ));
         }
     }

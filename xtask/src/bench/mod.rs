@@ -11,6 +11,7 @@ mod pipeline;
 mod probes;
 mod ratio;
 mod spawn;
+mod targets;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -32,7 +33,8 @@ use crate::{ebpf, paths, say};
 /// by hand. The ways take turns in every round, and what is shown is the ratio to the same round's
 /// untraced time: a machine that is busy or slow shifts both. Requests over HTTP likewise, without
 /// strace and curl. Then nginx under wrk and a server of gRPC under ghz, as fast as they can: requests a
-/// second, as a ratio, and times. Needs root or sudo. Seven minutes.
+/// second, as a ratio, and times, what they were wanted to be, and which probe takes how much of it. Needs
+/// root or sudo. Seven minutes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench http --rounds 100")]
 pub(crate) struct Arguments {
@@ -42,6 +44,9 @@ pub(crate) struct Arguments {
     /// How often all ways take their turn.
     #[arg(long, default_value_t = 60)]
     rounds: usize,
+    /// How the traced server's requests are seen, as `lynceus run --capture` has it.
+    #[arg(long, value_enum, default_value_t = Capture::Auto)]
+    capture: Capture,
     /// Processes of the run that watches memory.
     #[arg(long, default_value_t = 100_000)]
     processes: usize,
@@ -51,7 +56,7 @@ pub(crate) struct Arguments {
 enum Part {
     /// Fork, exec and exit.
     Spawn,
-    /// Requests over HTTP.
+    /// Requests over HTTP: one after the other, and then nginx and the server of gRPC.
     Http,
     /// nginx under wrk.
     Nginx,
@@ -65,8 +70,17 @@ enum Part {
     Pipeline,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Capture {
+    Auto,
+    Fentry,
+    Kprobe,
+    Tracepoint,
+}
+
 /// The programs that the measurements run.
 pub(crate) struct Bench {
+    capture: Capture,
     privilege: Privilege,
     lynceus: PathBuf,
     /// The test program, which starts processes when asked.
@@ -78,6 +92,12 @@ pub(crate) struct Bench {
 
 /// A span for each request.
 const EVERY_REQUEST: [&str; 2] = ["--requests-per-second", "0"];
+
+impl Part {
+    fn has(self, part: Self) -> bool {
+        self == part || (self == Self::Http && matches!(part, Self::Nginx | Self::Grpc))
+    }
+}
 
 impl Bench {
     /// A command as root: `lynceus` is, so what it is compared with must be too.
@@ -91,7 +111,17 @@ impl Bench {
     /// To be followed by options, `--` and a command.
     fn lynceus_with(&self, options: &[&str]) -> Result<Command> {
         let mut command = self.command(&[&self.lynceus])?;
-        command.args(["run", "--quiet", "--strict", "--user", "0"]).args(options).arg("--");
+        let capture = self.capture.to_possible_value().context("a hidden way")?;
+        command.args([
+            "run",
+            "--quiet",
+            "--strict",
+            "--user",
+            "0",
+            "--capture",
+            capture.get_name(),
+        ]);
+        command.args(options).arg("--");
         Ok(command)
     }
 
@@ -127,10 +157,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .status()
         .context("starting the test program")?;
     ensure!(status.success(), "the test program wrote no program ({status})");
-    let bench = Bench { privilege, lynceus, driver, nothing, folder };
+    let bench = Bench { capture: arguments.capture, privilege, lynceus, driver, nothing, folder };
 
     for part in Part::value_variants() {
-        if arguments.only.is_some_and(|only| only != *part) {
+        if arguments.only.is_some_and(|only| !only.has(*part)) {
             continue;
         }
         let measured = match part {

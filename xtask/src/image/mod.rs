@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::arch::Arch;
 use crate::executable::{self, Linking};
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
+
+/// What the agent's image may take on a node, and its archive on the way there.
+const MOST_BYTES: u64 = 25 << 20;
 
 /// An image of one layer.
 #[derive(Debug, Clone, Default)]
@@ -105,7 +108,10 @@ pub(crate) fn lynceus(arch: Arch, out: &Path) -> Result<Sizes> {
         ],
         ..Image::default()
     };
-    write(&image, out)
+    let sizes = write(&image, out)?;
+    let largest = sizes.unpacked.max(sizes.archive);
+    ensure!(largest <= MOST_BYTES, "the image has {largest} bytes, more than {MOST_BYTES}");
+    Ok(sizes)
 }
 
 /// Writes the archive of an image.

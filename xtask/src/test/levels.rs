@@ -12,7 +12,7 @@ use crate::executable::{self, Linking};
 use crate::missing::Missing;
 use crate::privilege::{Privilege, WITHOUT_ROOT};
 use crate::setup::{self, Part};
-use crate::{command, ebpf, paths, say, tidy};
+use crate::{command, ebpf, fuzz, paths, say, tidy};
 
 const LIMIT: Duration = Duration::from_secs(1800);
 /// The advisories' data base comes from the network, which may be closed without an answer.
@@ -34,8 +34,9 @@ pub(super) fn clippy() -> Result<Counts> {
     let all = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     let pure = ["clippy", "--package", "lynceus", "--no-default-features", "--", "-D", "warnings"];
     let host = check(cargo(&all), "clippy")? + check(cargo(&pure), "clippy-pure")?;
+    let fuzz = check(fuzz::clippy(), "clippy-fuzz")?;
     ebpf::clippy()?;
-    Ok(host + Counts::ONE_PASSED)
+    Ok(host + fuzz + Counts::ONE_PASSED)
 }
 
 pub(super) fn docs() -> Result<Counts> {

@@ -106,6 +106,45 @@ fn responses_without_a_body_have_none_whatever_they_say() {
 }
 
 #[test]
+fn a_field_goes_on_in_a_line_that_begins_with_a_blank() {
+    let post = |fields: &str, body: &str| format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n{body}");
+    let inner = "GET / HTTP/1.1\r\n\r\n";
+    let chunked = format!("12\r\n{inner}\r\n0\r\n\r\n");
+    let head = |fields: &str| format!(">head {}+", post(fields, "").len());
+    let follows = |fields: &str, body: &str| {
+        let request = post(fields, body);
+        let expected = [&*head(fields), ">body 18", ">head 18"];
+        check(&[('>', request.as_bytes()), ('>', GET)], &expected);
+    };
+    follows("Content-Length:\r\n 18", inner);
+    follows("content-length: \n\t 18 ", inner);
+    follows("Transfer-Encoding:\r\n chunked", &chunked);
+    follows("Transfer-Encoding: gzip,\r\n\tChunked", &chunked);
+    // It goes on with another field, and says nothing of the body.
+    follows("Content-Length: 18\r\nX: a\r\n 99\r\n chunked", inner);
+    follows("X: a\r\n Content-Length: 7\r\nContent-Length: 18", inner);
+    follows("Content-Length: 18\r\nTo: a\r\n 99", inner);
+    let none = post("X: a\r\n chunked\r\nUpgrade:\r\n Content-Length: 9", "");
+    let expected = [&*format!(">head {}", none.len()), ">head 18"];
+    check(&[('>', none.as_bytes()), ('>', GET)], &expected);
+    // No number, or none that is certain: what follows is not taken for a head.
+    check(&[('>', post("Content-Length: 1\r\n 8", inner).as_bytes())], &[">refused"]);
+    let long = format!("Content-Length:\r\n {:>40}", 18);
+    check(&[('>', post(&long, inner).as_bytes())], &[">refused"]);
+}
+
+#[test]
+fn a_request_in_an_encoding_without_an_end_is_not_followed_by_a_head() {
+    let gzip = b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    check(&[('>', gzip)], &[">head 44+"]);
+    let folded =
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunk\r\n ed\r\n\r\nGET / HTTP/1.1\r\n\r\n";
+    check(&[('>', folded)], &[">head 50+"]);
+    let known = b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc";
+    check(&[('>', known), ('>', GET)], &[">head 67+", ">body 3", ">head 18"]);
+}
+
+#[test]
 fn chunks_are_walked() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\
         1;a=\"b\"\r\n0\r\nB \r\n0\r\n\r\nGET / \r\n0\r\nTrailer: x\r\n\r\n";

@@ -19,6 +19,7 @@ use crate::{
         metric::{Metric, Unit, Values, number},
         progress::Progress,
         say,
+        state::Program,
     },
     kube::node::PodState,
     loss::{Ledger, Loss},
@@ -110,7 +111,7 @@ impl Collector {
     }
 
     pub(super) fn metrics(&self) -> Result<Vec<Metric>, LoadError> {
-        let mut metrics = self.records()?;
+        let mut metrics = records(&self.ledger()?, self.node.held());
         metrics.push(self.made.metric());
         metrics.extend(delivered(&self.progress));
         metrics.extend(self.node_metrics());
@@ -119,38 +120,6 @@ impl Collector {
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         metrics.push(Metric::gauges("lynceus_build", "The agent's version", vec![(version, 1)]));
         Ok(metrics)
-    }
-
-    /// received = exported + held + lost.
-    fn records(&self) -> Result<Vec<Metric>, LoadError> {
-        let ledger = self.ledger()?;
-        let lost = |loss: Loss| (vec![("reason", loss.name().to_owned())], ledger.lost(loss));
-        Ok(vec![
-            Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received)
-                .of(Unit::Count("record")),
-            Metric::counter("lynceus_records_exported", "Records in spans", ledger.exported)
-                .of(Unit::Count("record")),
-            Metric::gauge("lynceus_records_held", "Records that wait for more", self.node.held())
-                .of(Unit::Count("record")),
-            Metric::counters(
-                "lynceus_records_lost",
-                "Records that are in no span, and why",
-                Loss::ALL.into_iter().map(lost).collect(),
-            )
-            .of(Unit::Count("record")),
-            Metric::counter(
-                "lynceus_requests_over_budget",
-                "Requests beyond those that a process gets spans for in a second",
-                ledger.requests_beyond,
-            )
-            .of(Unit::Count("request")),
-            Metric::counter(
-                "lynceus_trace_contexts_malformed",
-                "Trace contexts that were none",
-                ledger.malformed_contexts,
-            )
-            .of(Unit::Count("context")),
-        ])
     }
 
     fn node_metrics(&self) -> Vec<Metric> {
@@ -174,25 +143,7 @@ impl Collector {
     }
 
     fn kernel_metrics(&self) -> Result<Vec<Metric>, LoadError> {
-        let programs = self.probes.programs();
-        let of = |value: fn(&crate::host::state::Program) -> f64| {
-            programs
-                .iter()
-                .map(|program| (vec![("program", program.name.clone())], value(program)))
-                .collect::<Vec<_>>()
-        };
-        let run_time = Metric {
-            name: "lynceus_bpf_run",
-            help: "Time in the probes; 0 unless kernel.bpf_stats_enabled is 1",
-            unit: Unit::Seconds,
-            values: Values::Counter(of(|program| number(program.run_ns) / 1e9)),
-        };
-        let runs = Metric {
-            name: "lynceus_bpf_runs",
-            help: "Runs of the probes; 0 unless kernel.bpf_stats_enabled is 1",
-            unit: Unit::Count("run"),
-            values: Values::Counter(of(|program| number(program.runs))),
-        };
+        let [run_time, runs] = of_programs(&self.probes.programs());
         let ring = self.probes.ring_bytes().into();
         let memory = self.probes.memory_bytes();
         let tasks = self.probes.tracked()? as u64;
@@ -211,6 +162,65 @@ impl Collector {
             runs,
         ])
     }
+}
+
+/// received = exported + held + lost.
+fn records(ledger: &Ledger, held: u64) -> Vec<Metric> {
+    let lost = |loss: Loss| (vec![("reason", loss.name().to_owned())], ledger.lost(loss));
+    let unfollowed = |(reason, count): (&str, u64)| (vec![("reason", reason.to_owned())], count);
+    vec![
+        Metric::counter("lynceus_records_received", "Records of the kernel", ledger.received)
+            .of(Unit::Count("record")),
+        Metric::counter("lynceus_records_exported", "Records in spans", ledger.exported)
+            .of(Unit::Count("record")),
+        Metric::gauge("lynceus_records_held", "Records that wait for more", held)
+            .of(Unit::Count("record")),
+        Metric::counters(
+            "lynceus_records_lost",
+            "Records that are in no span, and why",
+            Loss::ALL.into_iter().map(lost).collect(),
+        )
+        .of(Unit::Count("record")),
+        Metric::counter(
+            "lynceus_requests_over_budget",
+            "Requests beyond those that a process, or its pod, gets spans for in a second",
+            ledger.requests_beyond,
+        )
+        .of(Unit::Count("request")),
+        Metric::counter(
+            "lynceus_trace_contexts_malformed",
+            "Trace contexts that were none",
+            ledger.malformed_contexts,
+        )
+        .of(Unit::Count("context")),
+        Metric::counters(
+            "lynceus_unfollowed",
+            "Heads and connections that were not followed to their end, and why",
+            ledger.unfollowed.reasons().map(unfollowed).to_vec(),
+        )
+        .of(Unit::Count("occurrence")),
+    ]
+}
+
+fn of_programs(programs: &[Program]) -> [Metric; 2] {
+    let of = |value: fn(&Program) -> f64| {
+        let labelled =
+            |program: &Program| (vec![("program", program.name.clone())], value(program));
+        programs.iter().map(labelled).collect()
+    };
+    let run_time = Metric {
+        name: "lynceus_bpf_run",
+        help: "Time in the probes; 0 unless kernel.bpf_stats_enabled is 1",
+        unit: Unit::Seconds,
+        values: Values::Counter(of(|program| number(program.run_ns) / 1e9)),
+    };
+    let runs = Metric {
+        name: "lynceus_bpf_runs",
+        help: "Runs of the probes; 0 unless kernel.bpf_stats_enabled is 1",
+        unit: Unit::Count("run"),
+        values: Values::Counter(of(|program| number(program.runs))),
+    };
+    [run_time, runs]
 }
 
 fn delivered(progress: &Progress) -> Vec<Metric> {
@@ -280,4 +290,44 @@ fn own(now: Now) -> Vec<Metric> {
         Metric::gauge("process_open_fds", "Open descriptors of the agent", now.descriptors)
             .of(Unit::Count("descriptor")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::metric::text::text;
+
+    /// Dashboards and alerts know them by these names.
+    #[test]
+    fn metrics_have_the_names_that_dashboards_know() {
+        let program = Program { name: "exec".to_owned(), run_ns: 1_500_000_000, runs: 3 };
+        let mut metrics = records(&Ledger::default(), 7);
+        metrics.push(Made::default().metric());
+        metrics.extend(of_programs(&[program]));
+        let text = text(metrics).unwrap();
+        let mut expected: Vec<String> = [
+            "lynceus_records_received_total 0.0",
+            "lynceus_records_exported_total 0.0",
+            "lynceus_records_held 7.0",
+            "lynceus_requests_over_budget_total 0.0",
+            "lynceus_trace_contexts_malformed_total 0.0",
+            "lynceus_bpf_run_seconds_total{program=\"exec\"} 1.5",
+            "lynceus_bpf_runs_total{program=\"exec\"} 3.0",
+        ]
+        .map(str::to_owned)
+        .into();
+        expected.extend(KINDS.map(|kind| format!("lynceus_spans_total{{kind=\"{kind}\"}} 0.0")));
+        let lost =
+            |loss: Loss| format!("lynceus_records_lost_total{{reason=\"{}\"}} 0.0", loss.name());
+        expected.extend(Loss::ALL.map(lost));
+        let unfollowed = Ledger::default().unfollowed.reasons();
+        let unfollowed = unfollowed
+            .map(|(reason, _)| format!("lynceus_unfollowed_total{{reason=\"{reason}\"}} 0.0"));
+        expected.extend(unfollowed);
+        for line in &expected {
+            assert!(text.lines().any(|one| one == line), "no {line} in\n{text}");
+        }
+        let values = text.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(values, expected.len(), "{text}");
+    }
 }

@@ -36,7 +36,7 @@ fn attached_at(
         cgroups: Some(ByCgroup {
             hierarchy_id: hierarchy.id,
             controller: hierarchy.controller,
-            execs_per_second: options.execs_per_second,
+            spans_per_second: options.spans_per_second,
         }),
         log: ProbeLog::Off,
         pins,

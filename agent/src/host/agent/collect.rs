@@ -280,7 +280,7 @@ impl Collector {
                 if self.node.knows(found.id) {
                     return;
                 }
-                let is_told = self.probes.set_policy(found.id, Policy::UNDECIDED);
+                let is_told = self.probes.set_policy(found.id, found.parent, Policy::UNDECIDED);
                 self.node.found(&made, &mut self.batches.spans);
                 let applied = self.apply();
                 failed = failed.take().or_else(|| applied.err());

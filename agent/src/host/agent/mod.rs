@@ -56,6 +56,7 @@ use super::{
 use crate::{
     correlate::{Root, run_trace_id},
     environ::AllowList,
+    exchange::Limits,
     id::SpanId,
     kube::{
         node::{self, Node},
@@ -206,7 +207,10 @@ fn node(
         machine: machine::machine(clock)?,
         sampler: config::sampler(environment)?,
         allow: AllowList(options.spans.env_attributes.clone()),
-        requests_per_second: options.spans.requests_per_second,
+        limits: Limits {
+            requests_per_second: options.spans.requests_per_second,
+            spans_per_second: options.spans_per_second,
+        },
         instrumented: options.spans.instrumented(),
     });
     let config = node::Config {

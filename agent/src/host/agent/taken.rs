@@ -87,6 +87,7 @@ impl Taken {
             uid: self.uid,
             exec_id: u32::try_from(self.task.exec_id).unwrap_or(u32::MAX),
             cgroup_id: self.task.cgroup_id,
+            pod_id: self.task.pod_id,
             executable: KernelPath(&self.executable),
             working_directory: KernelPath(&self.working_directory),
             args: strings(&self.args),

@@ -231,6 +231,9 @@ fn ours(mut labels: Map) -> Map {
 }
 
 #[cfg(test)]
+mod requests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

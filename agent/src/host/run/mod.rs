@@ -34,6 +34,7 @@ use crate::{
     correlate::{Root, process_span_id, run_trace_id},
     environ::{self, AllowList},
     event::TaskId,
+    exchange::Limits,
     pipeline::{self, Pipeline},
     redact::CleanSpan,
 };
@@ -129,7 +130,10 @@ impl Session {
             machine: machine::machine(clocks::both())?,
             sampler,
             allow: AllowList(options.spans.env_attributes.clone()),
-            requests_per_second: options.spans.requests_per_second,
+            limits: Limits {
+                requests_per_second: options.spans.requests_per_second,
+                spans_per_second: 0,
+            },
             instrumented: options.spans.instrumented(),
         });
         let deliverer = Deliverer::new(resource, out, exporter, Some(report::waterfall(options)));

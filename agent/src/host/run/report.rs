@@ -101,12 +101,23 @@ fn account(collected: &Collected, delivered: &Delivered) -> String {
     if !frames.is_empty() {
         line.push_str(&format!("; of HTTP/2 not understood: {}", frames.join(", ")));
     }
+    let unfollowed = ledger.unfollowed.reasons().into_iter().filter(|(_, count)| *count > 0);
+    let unfollowed: Vec<String> =
+        unfollowed.map(|(name, count)| format!("{name} {count}")).collect();
+    if !unfollowed.is_empty() {
+        line.push_str(&format!("; not followed to the end: {}", unfollowed.join(", ")));
+    }
     if collected.counts.not_http > 0 {
         let connections = plural(collected.counts.not_http, "connection", "connections");
         line.push_str(&format!("; {connections} of TLS or no HTTP not looked into"));
     }
-    if collected.counts.cut_unreadable > 0 {
-        line.push_str(&format!("; {} unreadable arguments", collected.counts.cut_unreadable));
+    for (count, what) in [
+        (collected.counts.cut_unreadable, "unreadable arguments"),
+        (collected.counts.heads_unreadable, "unreadable heads of messages"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!("; {count} {what}"));
+        }
     }
     if let Some(cost) = OwnCost::until_now() {
         line.push_str(&format!(

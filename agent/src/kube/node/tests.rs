@@ -9,6 +9,7 @@ use crate::{
     correlate::Root,
     environ::AllowList,
     event::BootNanos,
+    exchange::Limits,
     id::{SpanId, TraceId},
     kube::{
         identity::{container_span_id, pod_span_id, run_trace_id},
@@ -63,7 +64,7 @@ fn node(was_told: Box<dyn Fn(SpanId) -> bool>) -> Node {
         machine: Machine { clock, page_bytes: 4096 },
         sampler: Sampler::default(),
         allow: AllowList::default(),
-        requests_per_second: 0,
+        limits: Limits::default(),
         instrumented: Instrumented::Leave,
     });
     let unsaid = Unsaid { traced: false, detail: Detail::All };

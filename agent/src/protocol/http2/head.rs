@@ -93,6 +93,7 @@ impl Fields {
             timeout_ns: self.timeout_ns,
             context: found.context,
             malformed_context: found.malformed,
+            is_cut: false,
         })
     }
 

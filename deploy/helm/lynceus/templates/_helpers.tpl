@@ -27,40 +27,21 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- join "," $pairs -}}
 {{- end }}
 
-{{- /* The command line, as YAML. */}}
-{{- define "lynceus.arguments" -}}
-- agent
-- --default={{ .Values.default }}
-- --detail={{ .Values.detail }}
-{{- range .Values.envAttributes }}
-- {{ printf "--env-attribute=%s" . | quote }}
-{{- end }}
-{{- range .Values.labelAttributes }}
-- {{ printf "--label-attribute=%s" . | quote }}
-{{- end }}
-{{- range .Values.annotationAttributes }}
-- {{ printf "--annotation-attribute=%s" . | quote }}
-{{- end }}
-{{- if .Values.keepInstrumented }}
-- --keep-instrumented
-{{- end }}
-{{- range $name, $value := .Values.limits }}
-{{- if not (kindIs "invalid" $value) }}
-- --{{ kebabcase $name }}={{ int64 $value }}
-{{- end }}
-{{- end }}
-- --capture={{ .Values.capture }}
-{{- with .Values.otlp.metricsEndpoint }}
-- {{ printf "--otlp-metrics=%s" . | quote }}
-{{- end }}
-{{- with .Values.admin.port }}
-- {{ printf "--admin=[::]:%d" (int .) | quote }}
-{{- end }}
-{{- if .Values.pin.enabled }}
-- --pin=/host/sys/fs/bpf/{{ include "lynceus.agent" . }}
-- --daemon-set={{ include "lynceus.agent" . }}
-{{- end }}
-{{- with .Values.extraArgs }}
-{{ toYaml . }}
-{{- end }}
+{{- /* The file of `lynceus agent --config`. */}}
+{{- define "lynceus.config" -}}
+{{- $values := .Values -}}
+{{- $config := pick $values "default" "detail" "capture" -}}
+{{- range $name := list "envAttributes" "labelAttributes" "annotationAttributes" "keepInstrumented" -}}
+{{- with get $values $name }}{{ $_ := set $config $name . }}{{ end -}}
+{{- end -}}
+{{- range $name, $value := $values.limits -}}
+{{- if not (kindIs "invalid" $value) }}{{ $_ := set $config $name (int64 $value) }}{{ end -}}
+{{- end -}}
+{{- with $values.otlp.metricsEndpoint }}{{ $_ := set $config "otlpMetrics" . }}{{ end -}}
+{{- with $values.admin.port }}{{ $_ := set $config "admin" (printf "[::]:%d" (int .)) }}{{ end -}}
+{{- if $values.pin.enabled -}}
+{{- $_ := set $config "pin" (printf "/host/sys/fs/bpf/%s" (include "lynceus.agent" .)) -}}
+{{- $_ := set $config "daemonSet" (include "lynceus.agent" .) -}}
+{{- end -}}
+{{- toYaml $config }}
 {{- end }}

@@ -14,6 +14,7 @@ pub(super) const TESTS: [Test; 2] = [
 ];
 
 /// The numbers of one scrape.
+#[derive(Debug)]
 pub(super) struct Metrics(String);
 
 impl Metrics {
@@ -22,11 +23,17 @@ impl Metrics {
     }
 
     /// The sum over all labels.
-    fn sum(&self, name: &str) -> Result<f64> {
-        let mut lines = self.0.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
+    pub(super) fn sum(&self, name: &str) -> Result<f64> {
+        self.of(name, "")
+    }
+
+    /// The sum over those with this label.
+    pub(super) fn of(&self, name: &str, label: &str) -> Result<f64> {
+        let lines = self.0.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with([' ', '{']) && rest.contains(label))
         });
-        let values = lines.by_ref().map(|line| {
+        let values = lines.map(|line| {
             let value = line.rsplit(' ').next().unwrap_or_default();
             value.parse::<f64>().with_context(|| format!("{line:?} has no number"))
         });

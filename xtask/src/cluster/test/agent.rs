@@ -7,18 +7,17 @@ use super::collected::Collected;
 use super::daemon;
 use super::pod::delete;
 use super::restart;
-use super::told::{collected, collected_of, until_whole};
+use super::told::{collected, collected_of, told_as, until_whole};
 use super::traced::{PLAIN, TRACED, container, job, namespace, pod_of, prepared, run};
 use super::{Test, until};
 use crate::cluster::running::Cluster;
 
 /// In this order.
-pub(super) const TESTS: [Test; 6] = [
+pub(super) const TESTS: [Test; 5] = [
     ("a_job_is_a_trace", a_job_is_a_trace),
     ("nothing_is_told_of_other_namespaces", nothing_is_told_of_other_namespaces),
     ("requests_to_a_service_are_traces", requests_to_a_service_are_traces),
     ("a_shell_in_a_container_is_a_trace", a_shell_in_a_container_is_a_trace),
-    ("how_containers_end_is_told", how_containers_end_is_told),
     ("a_label_counts_while_pods_run", a_label_counts_while_pods_run),
 ];
 
@@ -26,7 +25,7 @@ pub(super) const TESTS: [Test; 6] = [
 pub(super) const CORE: [&str; 3] =
     ["a_job_is_a_trace", "nothing_is_told_of_other_namespaces", restart::CORE];
 
-const LATER: &str = "later";
+pub(super) const LATER: &str = "later";
 const PODS_OF_WEB: [&str; 6] = [
     "get",
     "pods",
@@ -48,15 +47,12 @@ fn a_job_is_a_trace(cluster: &Cluster) -> Result<()> {
         run(cluster, &job(namespace, "one", &spec))?;
     }
     let pod = pod_of(cluster, TRACED, "job-name=one")?;
-    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
-    spans.is_whole()?;
-    let expected = format!(
+    let tree = format!(
         "pod {pod}\n  container init\n    true\n  container main\n    sh\n      sleep\n      \
          true\n      true\n"
     );
-    ensure!(spans.tree() == expected, "{}", spans.tree());
+    let spans = told_as(cluster, &pod, &tree)?;
     let (main, shell) = (spans.one("container main")?, spans.one("sh")?);
-    ensure!(main.start <= shell.start && shell.end <= main.end, "{main:?} {shell:?}");
     for (key, value) in [
         ("lynceus.container.exit_code", "3"),
         ("error.type", "3"),
@@ -138,44 +134,17 @@ fn a_shell_in_a_container_is_a_trace(cluster: &Cluster) -> Result<()> {
     let spans = spans.with("k8s.container.name", "web");
     let (name, shell) = (spans.one("uname")?, spans.one("sh")?);
     ensure!(name.parent == shell.id && shell.parent.is_empty(), "{}", spans.tree());
+    let all = spans.in_trace(&shell.trace);
+    ensure!(all.tree() == "sh\n  sleep\n  uname\n", "{}", all.tree());
     delete(cluster, &format!("--namespace={TRACED}"), "deployment/web")
-}
-
-/// One that is restarted, one that needs too much memory.
-fn how_containers_end_is_told(cluster: &Cluster) -> Result<()> {
-    prepared(cluster)?;
-    let script = "tail /dev/zero";
-    let mut hungry = container("hungry", script);
-    hungry["resources"] = json!({ "limits": { "memory": "24Mi" } });
-    run(cluster, &job(TRACED, "hungry", &json!({ "containers": [hungry] })))?;
-    let crash =
-        json!({ "containers": [container("crash", "exit 7")], "restartPolicy": "OnFailure" });
-    let mut crash = job(TRACED, "crash", &crash);
-    crash["spec"]["backoffLimit"] = json!(1);
-    run(cluster, &crash)?;
-    // It is removed when it failed for good.
-    let crashed = pod_of(cluster, TRACED, "job-name=crash")?;
-    let pod = pod_of(cluster, TRACED, "job-name=hungry")?;
-    let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
-    spans.is_whole()?;
-    let container = spans.one("container hungry")?;
-    ensure!(container.get("k8s.container.status.reason") == "OOMKilled", "{container:?}");
-    ensure!(container.get("error.type") == "OOMKilled", "{container:?}");
-    ensure!(spans.one("tail")?.get("error.type") == "OOMKilled", "{:?}", spans.one("tail"));
-    let spans = collected(cluster, &format!("pod {crashed}"), &crashed)?;
-    spans.is_whole()?;
-    let runs = spans.with("lynceus.container.exit_code", "7");
-    let restarts: Vec<&str> =
-        runs.0.iter().map(|run| run.get("k8s.container.restart_count")).collect();
-    ensure!(restarts == ["0", "1"], "{restarts:?}: {}", spans.tree());
-    Ok(())
 }
 
 /// Of a process that ran before, and of what comes after; and nothing more when it is taken back.
 fn a_label_counts_while_pods_run(cluster: &Cluster) -> Result<()> {
     prepared(cluster)?;
     namespace(cluster, LATER, &json!({}))?;
-    let script = "env true; until [ -e /tmp/go ]; do sleep 0.1; done; env uname; sleep 3600";
+    let script =
+        "env true; until [ -e /tmp/go ]; do sleep 0.1; done; env uname; sleep 3600; exit 0";
     run(cluster, &job(LATER, "waits", &json!({ "containers": [container("main", script)] })))?;
     let pod = pod_of(cluster, LATER, "job-name=waits")?;
     let of_pod = format!("pod/{pod}");
@@ -197,6 +166,11 @@ fn a_label_counts_while_pods_run(cluster: &Cluster) -> Result<()> {
     // All that is above what was told comes then, and the label counts at once.
     let spans = collected(cluster, &format!("pod {pod}"), &pod)?;
     spans.is_whole()?;
+    spans.lies_within()?;
+    let slept = "      sleep\n";
+    let shell = format!("    sh\n{slept}      uname\n{slept}");
+    let tree = format!("pod {pod}\n  container main\n{shell}    touch\n");
+    ensure!(spans.in_trace(&sleep.trace).folded_after_taking_up() == tree, "{}", spans.tree());
     let shell = spans.above(spans.one("uname")?)?;
     for (span, key) in [
         (shell, "lynceus.process.unfinished"),

@@ -21,29 +21,29 @@ const REHEARSAL: &str = "rehearsal";
 
 /// The values of each, and how many objects they make.
 const RENDERED: [(&str, usize); 11] = [
-    ("", 6),
-    ("privileged=true", 6),
-    ("admin.port=0", 6),
-    ("networkPolicy.enabled=true", 7),
+    ("", 7),
+    ("privileged=true", 7),
+    ("admin.port=0", 7),
+    ("networkPolicy.enabled=true", 8),
     (
         "networkPolicy.enabled=true,networkPolicy.ingress[0].podSelector.matchLabels.a=b,\
          networkPolicy.egress[0].ports[0].port=4317",
-        7,
+        8,
     ),
-    ("seccompProfile.type=Unconfined,appArmorProfile.type=Unconfined,seLinuxOptions.type=spc_t", 6),
+    ("seccompProfile.type=Unconfined,appArmorProfile.type=Unconfined,seLinuxOptions.type=spc_t", 7),
     (
         "otlp.endpoint=,env[0].name=OTEL_TRACES_SAMPLER,env[0].value=always_off,\
          envFrom[0].secretRef.name=headers,resourceAttributes.a=b,limits.ringBytes=16777216",
-        6,
+        7,
     ),
     (
         "maxUnavailable=2,priorityClassName=system-node-critical,tolerations=null,\
          resources.limits.cpu=1,image.pullSecrets[0].name=key,podLabels.a=b,podAnnotations.a=b",
-        6,
+        7,
     ),
-    ("serviceAccount.create=false,serviceAccount.name=other,rbac.create=false", 1),
-    ("fullnameOverride=other", 6),
-    ("pin.enabled=false", 4),
+    ("serviceAccount.create=false,serviceAccount.name=other,rbac.create=false", 2),
+    ("fullnameOverride=other", 7),
+    ("pin.enabled=false", 5),
 ];
 
 fn the_api_server_takes_what_the_chart_renders(cluster: &Cluster) -> Result<()> {
@@ -74,7 +74,7 @@ fn the_api_server_takes_what_kustomize_renders(cluster: &Cluster) -> Result<()> 
     let mut kustomize = Command::new(setup::charts()?.kustomize);
     let base = paths::repository().join("deploy/kustomize/base");
     let taken = judged(cluster, &command::output(kustomize.arg("build").arg(base))?)?;
-    ensure!(taken.lines().count() == 7, "{taken}");
+    ensure!(taken.lines().count() == 8, "{taken}");
     Ok(())
 }
 

@@ -7,8 +7,10 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::account::Account;
+use super::admin::Metrics;
 use super::collected::Collected;
-use super::gauge::Agent;
+use super::entries::Entries;
+use super::gauge::{Agent, Gauge};
 use super::pod::delete;
 use super::traced::{TRACED, container, drawn, job, prepared, run};
 use super::{Load, LongTest, daemon, until};
@@ -26,6 +28,54 @@ const AT_ONE_TIME: u32 = 10;
 const REMEMBERED: Duration = Duration::from_secs(310);
 /// Descriptors come and go: of a watch that begins again, of the connection to the Collector.
 const FEW: usize = 3;
+/// Of processes, connections and control groups that other pods of the node have at the moment, the agent's own
+/// and system pods' among them.
+const OF_OTHERS: usize = 20;
+/// What an allocator keeps of memory that was used once, of 56 MiB: a hundred pods or a thousand are the same.
+const KEPT_KIB: u64 = 8 * 1024;
+/// Of tables in user space.
+const TABLES: [&str; 3] = ["lynceus_pods", "lynceus_processes", "lynceus_records_held"];
+
+/// What grows with what runs, at one moment.
+struct Look {
+    gauge: Gauge,
+    entries: Entries,
+    /// As [`TABLES`].
+    tables: Vec<f64>,
+}
+
+impl Look {
+    fn at(cluster: &Cluster, agent: Agent) -> Result<Self> {
+        let metrics = Metrics::read(cluster)?;
+        let tables = TABLES.iter().map(|name| metrics.sum(name)).collect::<Result<_>>()?;
+        Ok(Self { gauge: agent.gauge()?, entries: agent.entries()?, tables })
+    }
+
+    fn say(&self, when: &str) {
+        let Self { gauge, entries, tables } = self;
+        let tables: Vec<_> =
+            TABLES.iter().zip(tables).map(|(name, count)| format!("{name} {count}")).collect();
+        say::result(&format!("  {when}: {gauge}; {entries}; {}", tables.join(", ")));
+    }
+
+    /// Fails if more is there than before, and than others could have made.
+    fn is_no_more_than(&self, before: &Self) -> Result<()> {
+        let (now, then) = (&self.gauge, &before.gauge);
+        ensure!(now.descriptors <= then.descriptors + FEW, "{then} {now}");
+        ensure!(now.threads <= then.threads + FEW, "{then} {now}");
+        ensure!(now.resident_kib <= then.resident_kib + KEPT_KIB, "{then} {now}");
+        ensure!(now.maps_kib <= then.maps_kib + KEPT_KIB, "{then} {now}");
+        for (name, count) in &self.entries.0 {
+            let had = before.entries.0.get(name).copied().unwrap_or_default();
+            ensure!(*count <= had + OF_OTHERS, "{name}: {count}, and {had} before");
+        }
+        let of_others = f64::from(u32::try_from(OF_OTHERS)?);
+        for ((name, count), had) in TABLES.iter().zip(&self.tables).zip(&before.tables) {
+            ensure!(*count <= had + of_others, "{name}: {count}, and {had} before");
+        }
+        Ok(())
+    }
+}
 
 /// Figures of before, of the end, and of when the agent has forgotten; and every pod was told.
 fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
@@ -35,8 +85,7 @@ fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
     let name = drawn("churn");
     batch(cluster, &format!("{name}-warm"), AT_ONE_TIME)?;
     let agent = Agent::find()?;
-    let look = || Ok::<_, anyhow::Error>((agent.gauge()?, agent.entries()?));
-    let (before, in_before) = look()?;
+    let before = Look::at(cluster, agent)?;
     let watch = Stopwatch::start();
     let (mut left, mut number) = (load.pods, 0);
     while left > 0 {
@@ -45,14 +94,13 @@ fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
         (left, number) = (left - count, number + 1);
     }
     let took = clock::human(watch.elapsed());
-    let (after, in_after) = look()?;
+    let after = Look::at(cluster, agent)?;
     std::thread::sleep(REMEMBERED);
-    let (rested, in_rested) = look()?;
+    let rested = Look::at(cluster, agent)?;
     say::result(&format!("{} pods in {took}", load.pods));
     let later = format!("{} s later", REMEMBERED.as_secs());
-    let looks = [("before", before, in_before), ("after", after, in_after)];
-    for (when, gauge, entries) in looks.into_iter().chain([(&*later, rested, in_rested)]) {
-        say::result(&format!("  {when}: {gauge}; {entries}"));
+    for (when, look) in [("before", &before), ("after", &after), (&*later, &rested)] {
+        look.say(when);
     }
     let told = pods_told(cluster, &name)?;
     let account = Account::read(&daemon::take_away(cluster)?)?;
@@ -60,9 +108,7 @@ fn churn_leaves_nothing_behind(cluster: &Cluster, load: Load) -> Result<()> {
     daemon::bring_back(cluster)?;
     ensure!(told == usize::try_from(load.pods + AT_ONE_TIME)?, "only {told} pods were told");
     ensure!(account.lost == 0, "{account:?}");
-    ensure!(rested.descriptors <= before.descriptors + FEW, "{before} {rested}");
-    ensure!(rested.threads <= before.threads + FEW, "{before} {rested}");
-    Ok(())
+    rested.is_no_more_than(&before)
 }
 
 /// Runs a Job of so many pods, to its end and beyond.

@@ -24,6 +24,8 @@ pub(super) struct Span {
     pub(super) end: u64,
     attributes: BTreeMap<String, String>,
     resource: BTreeMap<String, String>,
+    /// By their names.
+    events: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Span {
@@ -31,6 +33,12 @@ impl Span {
     pub(super) fn get(&self, key: &str) -> &str {
         let found = self.attributes.get(key).or_else(|| self.resource.get(key));
         found.map(String::as_str).unwrap_or_default()
+    }
+
+    /// A count of an event of it; 0 where there is none.
+    pub(super) fn counted(&self, event: &str, key: &str) -> u64 {
+        let count = self.events.get(event).and_then(|attributes| attributes.get(key));
+        count.and_then(|count| count.parse().ok()).unwrap_or_default()
     }
 }
 
@@ -89,24 +97,48 @@ impl Collected {
         })
     }
 
-    /// Every parent is there, in the same trace, and no process is longer than what it is in.
-    pub(super) fn is_whole(&self) -> Result<()> {
+    /// Every parent is there, in the same trace.
+    pub(super) fn has_all_parents(&self) -> Result<()> {
         for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
             let above = self.above(span)?;
             ensure!(above.trace == span.trace, "{span:?} is in another trace than {above:?}");
+        }
+        Ok(())
+    }
+
+    /// Every parent is there, in the same trace, and nothing begins before what it is in.
+    pub(super) fn is_whole(&self) -> Result<()> {
+        self.has_all_parents()?;
+        for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
+            let above = self.above(span)?;
             ensure!(span.start >= above.start, "{} begins before {}", span.name, above.name);
         }
         Ok(())
     }
 
-    /// What stands right below a pod or a container ends before it does.
+    /// What is of a container is within its times, however deep below its span, and containers are within
+    /// those of their pod.
     pub(super) fn lies_within(&self) -> Result<()> {
-        for span in self.0.iter().filter(|span| !span.parent.is_empty()) {
-            let above = self.above(span)?;
-            let is_bound = ["pod ", "container "].iter().any(|kind| above.name.starts_with(kind));
-            ensure!(!is_bound || span.end <= above.end, "{} outlives {}", span.name, above.name);
+        for outer in &self.0 {
+            let key = match outer.name.split_once(' ') {
+                Some(("pod", _)) => "k8s.pod.uid",
+                Some(("container", _)) => "container.id",
+                Some(_) | None => continue,
+            };
+            for span in self.0.iter().filter(|span| span.get(key) == outer.get(key)) {
+                let is_within = outer.start <= span.start && span.end <= outer.end;
+                ensure!(is_within, "not within {}: {span:?} {outer:?}", outer.name);
+            }
         }
         Ok(())
+    }
+
+    /// As [`Collected::tree`], of lines that follow each other and are the same one.
+    pub(super) fn folded(&self) -> String {
+        let tree = self.tree();
+        let mut lines: Vec<&str> = tree.lines().collect();
+        lines.dedup();
+        lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 
     /// Names as a tree, the children of each in the order of their starts: one line each.
@@ -119,6 +151,12 @@ impl Collected {
             self.branch(span, 0, &mut text);
         }
         text
+    }
+
+    /// As [`Collected::folded`], of a pod whose shell was taken up while it slept again and again. A sleep that it
+    /// forked just before and that was executed just after stands below the container: nobody knew the shell yet.
+    pub(super) fn folded_after_taking_up(&self) -> String {
+        self.folded().replacen("\n    sleep\n", "\n", 1)
     }
 
     fn branch(&self, span: &Span, depth: usize, text: &mut String) {
@@ -156,6 +194,10 @@ fn span(span: &Value, resource: &BTreeMap<String, String>) -> Span {
         end: time("endTimeUnixNano"),
         attributes: pairs(span),
         resource: resource.clone(),
+        events: list(span, "events")
+            .iter()
+            .map(|event| (event["name"].as_str().unwrap_or_default().to_owned(), pairs(event)))
+            .collect(),
     }
 }
 

@@ -54,6 +54,8 @@ fn run_of(cluster: &Cluster, name: &str) -> Result<Collected> {
     let pod = pod_of(cluster, TRACED, &format!("job-name={name}"))?;
     let tree = format!("pod {pod}\n  container main\n    sh\n      uname\n");
     let spans = told_as(cluster, &pod, &tree)?;
+    let main = spans.one("container main")?;
+    ensure!(main.get("lynceus.container.exit_code") == "0", "{main:?}");
     for span in &spans.0 {
         ensure!(span.trace == trace, "the trace is not the Job's, {trace}: {span:?}");
         ensure!(span.get("k8s.job.name") == name, "{span:?}");

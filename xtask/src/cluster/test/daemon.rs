@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::until;
 use crate::cluster::running::Cluster;
-use crate::{command, paths, setup};
+use crate::{clock, command, paths, setup};
 
 /// The label and annotation that select.
 pub(super) const TRACE: &str = "lynceus.dev/trace";
@@ -14,8 +14,14 @@ const DAEMON: &str = "daemonset/lynceus-agent";
 /// It runs, and traces.
 pub(super) fn ensure(cluster: &Cluster) -> Result<()> {
     if cluster.kubectl(&["get", DAEMON, "--namespace", NAMESPACE]).is_err() {
-        install(cluster)?;
+        install(cluster, &[])?;
     }
+    wait(cluster)
+}
+
+/// With these values of the chart beside those that it has in all tests, and without those of before.
+pub(super) fn with_values(cluster: &Cluster, values: &[&str]) -> Result<()> {
+    install(cluster, values)?;
     wait(cluster)
 }
 
@@ -23,6 +29,38 @@ pub(super) fn ensure(cluster: &Cluster) -> Result<()> {
 pub(super) fn restart(cluster: &Cluster) -> Result<()> {
     cluster.kubectl(&["delete", "pods", "--all", "--namespace", NAMESPACE])?;
     wait(cluster)
+}
+
+/// As [`restart`]; gives when the new one was first heard to answer that it is ready, and when its pod was
+/// first seen to be, nanoseconds since the epoch.
+pub(super) fn replace(cluster: &Cluster, before: &str) -> Result<(u64, u64)> {
+    cluster.kubectl(&["delete", "pod", before, "--wait=false", "--namespace", NAMESPACE])?;
+    let newest = || -> Result<String> {
+        let names = pod(cluster)?;
+        Ok(names.split(' ').find(|name| *name != before).unwrap_or_default().to_owned())
+    };
+    let after = &until("another pod is made", newest, |name| !name.is_empty())?;
+    let when = |what: &str, ask: &dyn Fn() -> Result<String>, expected: &str| {
+        until(what, ask, |answer| answer == expected).map(|_| clock::unix_ns())
+    };
+    let readyz = format!("/api/v1/namespaces/{NAMESPACE}/pods/{after}:9464/proxy/readyz");
+    let condition = "--output=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+    let answers = || cluster.kubectl(&["get", "--raw", &readyz]);
+    let ready = || cluster.kubectl(&["get", "pod", after, "--namespace", NAMESPACE, condition]);
+    let times = std::thread::scope(|threads| {
+        let answered = threads.spawn(move || when("it says ready", &answers, "tracing\n"));
+        let seen = when("its pod is ready", &ready, "True");
+        let panicked = || bail!("the thread that asked the agent panicked");
+        anyhow::Ok((answered.join().unwrap_or_else(|_| panicked())?, seen?))
+    })?;
+    wait(cluster)?;
+    Ok(times)
+}
+
+/// When its container was started, as the kubelet says.
+pub(super) fn started_at(cluster: &Cluster) -> Result<String> {
+    let path = "--output=jsonpath={.items[0].status.containerStatuses[0].state.running.startedAt}";
+    cluster.kubectl(&["get", "pods", "--namespace", NAMESPACE, path])
 }
 
 /// No node has one any more. Gives all that it said, to its last line.
@@ -98,7 +136,7 @@ pub(super) fn uninstall(cluster: &Cluster) -> Result<()> {
 }
 
 /// Debian's containerd is one whose default seccomp profile has no bpf(2).
-fn install(cluster: &Cluster) -> Result<()> {
+fn install(cluster: &Cluster, more: &[&str]) -> Result<()> {
     let chart = paths::repository().join("deploy/helm/lynceus");
     let groups = Cluster::unified_cgroups()?;
     let values = [
@@ -111,7 +149,7 @@ fn install(cluster: &Cluster) -> Result<()> {
     let mut helm = cluster.command(setup::charts()?.helm.as_os_str())?;
     helm.args(["upgrade", "--install", "lynceus"]).arg(chart);
     helm.args(["--namespace", NAMESPACE, "--create-namespace"]);
-    values.iter().for_each(|value| {
+    values.iter().map(String::as_str).chain(more.iter().copied()).for_each(|value| {
         helm.args(["--set", value]);
     });
     command::output(&mut helm).context("installing the chart")?;

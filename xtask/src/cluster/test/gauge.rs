@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::entries;
+use super::entries::{self, Entries};
 use crate::clock;
 use crate::cluster::cgroups;
 
@@ -87,7 +87,7 @@ impl Agent {
     }
 
     /// How much the maps of the kernel side have in them.
-    pub(super) fn entries(self) -> Result<String> {
+    pub(super) fn entries(self) -> Result<Entries> {
         let mut ids = Vec::new();
         for name in self.list("fdinfo")? {
             let text = self.file(&format!("fdinfo/{name}")).unwrap_or_default();

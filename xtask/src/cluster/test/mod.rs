@@ -18,12 +18,17 @@ mod admin;
 mod agent;
 mod applied;
 mod arrivals;
+mod arrived;
+mod budget;
 mod churn;
 mod collected;
+mod context;
 mod cron;
 mod daemon;
 mod deleted;
+mod detail;
 mod doctor;
+mod ended;
 mod entries;
 mod gauge;
 mod host_network;
@@ -35,6 +40,7 @@ mod outage;
 mod pod;
 mod pressure;
 mod restart;
+mod service;
 mod sidecar;
 mod smoke;
 mod told;
@@ -99,11 +105,14 @@ impl Load {
 /// What runs, in this order.
 fn tests() -> impl Iterator<Item = Test> {
     let of_pods = cron::TESTS.into_iter().chain(host_network::TESTS).chain(sidecar::TESTS);
-    let of_pods = of_pods.chain(layers::TESTS).chain(deleted::TESTS);
+    let of_pods = of_pods.chain(layers::TESTS).chain(deleted::TESTS).chain(service::TESTS);
+    let of_pods = of_pods.chain(context::TESTS).chain(detail::TESTS).chain(budget::TESTS);
     agent::TESTS
         .into_iter()
+        .chain(ended::TESTS)
         .chain(restart::TESTS)
         .chain(of_pods)
+        .chain(arrived::TESTS)
         .chain(outage::TESTS)
         .chain(admin::TESTS)
         .chain(pressure::TESTS)

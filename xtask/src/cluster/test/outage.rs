@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::account::Account;
+use super::admin::Metrics;
 use super::collected::{Collected, Span};
 use super::told::{collected, told_as};
 use super::traced::{
@@ -146,7 +147,7 @@ fn without_the_api_server(cluster: &Cluster, away: Duration) -> Result<()> {
     // The kubelet forgets a run that it could not tell of before the next one ended.
     ensure!(runs == ["1", "0"] || runs == ["", "0"], "{runs:?}: {}", spans.tree());
     ensure!(daemon::container(cluster)? == agent, "the agent is another one now");
-    Ok(())
+    Metrics::read(cluster)?.balance()
 }
 
 /// A container that fails and succeeds the next time, seconds after it was told to.

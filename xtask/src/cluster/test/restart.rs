@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use super::account::Account;
+use super::admin::Metrics;
 use super::collected::Collected;
 use super::told::{collected, told_as};
 use super::traced::{
@@ -48,7 +50,8 @@ fn a_restart_of_the_agent_is_hardly_seen(cluster: &Cluster) -> Result<()> {
     for span in kept {
         ensure!(span.parent == shell.id, "the shell has another span now: {}", spans.tree());
     }
-    Ok(())
+    // Of the agent that goes on: what the one before counted is in no account of its own.
+    Metrics::read(cluster)?.balance()
 }
 
 /// One pod runs on, one ends, and one begins and ends.
@@ -67,6 +70,8 @@ fn nothing_is_missed_while_no_agent_runs(cluster: &Cluster) -> Result<()> {
     }
     let said = daemon::take_away(cluster)?;
     ensure!(said.contains("what is attached stays"), "{said}");
+    let account = Account::read(&said)?;
+    ensure!(account.lost == 0, "{account:?}");
     touch(cluster, TRACED, &ends, "/tmp/go")?;
     let script = "env true; env uname; exit 0";
     run(cluster, &job(TRACED, "meanwhile", &json!({ "containers": [container("main", script)] })))?;
@@ -94,7 +99,12 @@ fn nothing_is_missed_while_no_agent_runs(cluster: &Cluster) -> Result<()> {
     };
     let (told, slept) = (its("true"), its("sleep"));
     ensure!((told, slept) == (counted, counted), "{told} and {slept} of {counted}");
-    Ok(())
+    let metrics = Metrics::read(cluster)?;
+    ensure!(
+        metrics.of("lynceus_records_lost_total", "reason=\"ring_full\"")? == 0.0,
+        "{metrics:?}"
+    );
+    metrics.balance()
 }
 
 /// All that was told of a pod that is over: whole, and once.
@@ -107,7 +117,8 @@ fn over(cluster: &Cluster, pod: &str) -> Result<Collected> {
     Ok(spans)
 }
 
-/// What is attached stays for the next agent, and goes when none will come.
+/// What is attached stays for the next agent, and goes when none will come. What began meanwhile is taken up
+/// by an agent that finds nothing attached.
 fn nothing_stays_attached_without_a_daemon_set(cluster: &Cluster) -> Result<()> {
     prepared(cluster)?;
     let pinned = || command::output(cluster.node().inside("find".as_ref())?.args(FIND));
@@ -116,5 +127,21 @@ fn nothing_stays_attached_without_a_daemon_set(cluster: &Cluster) -> Result<()> 
     daemon::uninstall(cluster)?;
     let found = pinned()?;
     ensure!(found.is_empty(), "{found}");
-    daemon::ensure(cluster)
+    let script = until_told("sleep 0.2", "env uname");
+    run(cluster, &job(TRACED, "unseen", &json!({ "containers": [container("main", &script)] })))?;
+    let pod = pod_of(cluster, TRACED, "job-name=unseen")?;
+    wait_until_ready(cluster, TRACED, &pod)?;
+    daemon::ensure(cluster)?;
+    let said = daemon::said(cluster)?;
+    ensure!(!said.contains("going on where an agent before this one ended"), "{said}");
+    collected(cluster, "sleep", &pod)?;
+    touch(cluster, TRACED, &pod, "/tmp/go")?;
+    let spans = over(cluster, &pod)?;
+    let shell = spans.one("sh")?;
+    ensure!(shell.get("lynceus.process.taken_up") == "true", "{shell:?}");
+    ensure!(spans.one("uname")?.parent == shell.id, "{}", spans.tree());
+    let shell_s = "    sh\n      sleep\n      uname\n";
+    let tree = format!("pod {pod}\n  container main\n{shell_s}    touch\n");
+    ensure!(spans.folded_after_taking_up() == tree, "{}", spans.tree());
+    Metrics::read(cluster)?.balance()
 }

@@ -35,6 +35,7 @@ fn a_call_to_a_sidecar_is_joined(cluster: &Cluster) -> Result<()> {
     ensure!(sidecar.end > main.end && sidecar.start < main.start, "{sidecar:?} {main:?}");
     ensure!(sidecar.start <= served.start && served.end <= sidecar.end, "{sidecar:?} {served:?}");
     ensure!(main.get("lynceus.container.exit_code") == "0", "{main:?}");
+    ensure!(sidecar.get("lynceus.container.exit_code") == "137", "{sidecar:?}");
     ensure!(spans.one(&format!("pod {pod}"))?.get("k8s.pod.status.phase") == "Succeeded");
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{fs, iter};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use self::switches::{REFUSED, SWITCHES};
+use self::switches::{REFUSED, SWITCHES, config};
 use super::count::Counts;
 use crate::setup::{self, Charts};
 use crate::{command, paths, say};
@@ -18,9 +18,10 @@ mod switches;
 
 type Check = (&'static str, fn(&Charts) -> Result<()>);
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     ("helm_finds_nothing_to_say", helm_finds_nothing_to_say),
     ("every_value_has_its_effect", every_value_has_its_effect),
+    ("the_agent_knows_its_configuration", the_agent_knows_its_configuration),
     ("every_value_is_tried_and_in_the_schema", every_value_is_tried_and_in_the_schema),
     ("wrong_and_misspelt_values_are_refused", wrong_and_misspelt_values_are_refused),
     ("kustomize_renders_the_same", kustomize_renders_the_same),
@@ -57,6 +58,25 @@ fn every_value_has_its_effect(charts: &Charts) -> Result<()> {
         match found {
             Ok(found) if found == expected => None,
             Ok(found) => Some(format!("{set}: {at:?} is {found}, not {expected}")),
+            Err(error) => Some(format!("{set}: {error:#}")),
+        }
+    }))
+}
+
+/// A name that it does not know is refused when it starts.
+fn the_agent_knows_its_configuration(charts: &Charts) -> Result<()> {
+    let path = paths::repository().join("deploy/config.schema.json");
+    let schema =
+        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let schema: Value = serde_json::from_str(&schema)?;
+    none(SWITCHES.iter().filter_map(|(set, ..)| {
+        let known = |name: &String| schema["properties"].get(name).is_some();
+        match render(charts, set).and_then(|objects| config(&objects)) {
+            Ok(Value::Object(all)) => {
+                let unknown = all.keys().find(|name| !known(name))?;
+                Some(format!("{set}: {unknown} is not in the agent's schema"))
+            }
+            Ok(other) => Some(format!("{set}: the configuration is {other}")),
             Err(error) => Some(format!("{set}: {error:#}")),
         }
     }))
@@ -110,13 +130,19 @@ fn wrong_and_misspelt_values_are_refused(charts: &Charts) -> Result<()> {
     }))
 }
 
-/// But for the namespace, which Helm makes itself where it is told to.
+/// But for the namespace, which Helm makes itself where it is told to, and the sum that makes new pods of a new
+/// configuration, which nothing but Helm can take.
 fn kustomize_renders_the_same(charts: &Charts) -> Result<()> {
     let mut kustomize = Command::new(&charts.kustomize);
     let base = paths::repository().join("deploy/kustomize/base");
     let mut other = objects(&command::output(kustomize.arg("build").arg(base))?)?;
     ensure!(other.remove("Namespace").is_some(), "the base has no namespace");
-    let ours = render(charts, "")?;
+    let mut ours = render(charts, "")?;
+    let annotations = ours
+        .get_mut("DaemonSet")
+        .and_then(|daemon_set| daemon_set.pointer_mut("/spec/template/metadata/annotations"));
+    let annotations = annotations.and_then(Value::as_object_mut).context("no annotations")?;
+    ensure!(annotations.remove("checksum/config").is_some(), "the configuration has no sum");
     let kinds: BTreeSet<&String> = ours.keys().chain(other.keys()).collect();
     none(kinds.into_iter().filter_map(|kind| {
         let of = |objects: &Objects| objects.get(kind).cloned().unwrap_or_default();

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use self::At::{Agent, Annotations, Argument, Labels, Object, Pod, Variable};
+use self::At::{Agent, Annotation, Argument, Config, Labels, Object, Pod, Variable};
 use super::Objects;
 use crate::image;
 
@@ -12,8 +12,10 @@ use crate::image;
 pub(super) enum At {
     /// A kind, and a pointer of RFC 6901.
     Object(&'static str, &'static str),
+    /// Of the agent's configuration, by name.
+    Config(&'static str),
     /// In the DaemonSet's template.
-    Annotations,
+    Annotation(&'static str),
     Labels(&'static str),
     Pod(&'static str),
     Agent(&'static str),
@@ -32,7 +34,8 @@ impl At {
         let of = |list: &'static str| agent[list].as_array().into_iter().flatten();
         let found = match self {
             Object(kind, pointer) => objects.get(*kind).and_then(|object| object.pointer(pointer)),
-            Annotations => template.pointer("/metadata/annotations"),
+            Config(name) => return config(objects).map(|config| config[*name].clone()),
+            Annotation(name) => template["metadata"]["annotations"].get(*name),
             Labels(name) => template["metadata"]["labels"].get(*name),
             Pod(pointer) => template["spec"].pointer(pointer),
             Agent(pointer) => agent.pointer(pointer),
@@ -45,6 +48,13 @@ impl At {
         };
         Ok(found.cloned().unwrap_or_default())
     }
+}
+
+/// As the agent will read it.
+pub(super) fn config(objects: &Objects) -> Result<Value> {
+    let map = objects.get("ConfigMap").context("there is no ConfigMap")?;
+    let text = map["data"]["agent.yaml"].as_str().context("a ConfigMap without agent.yaml")?;
+    serde_saphyr::from_str(text).context("reading agent.yaml")
 }
 
 /// What is set, where its effect is, and what is there then.
@@ -70,29 +80,29 @@ pub(super) const SWITCHES: &[(&str, At, &str)] = &[
     ("otlp.endpoint=https://c:4318", Variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "https://c:4318"),
     ("otlp.endpoint=", Variable("OTEL_EXPORTER_OTLP_ENDPOINT"), "null"),
     ("otlp.protocol=http/protobuf", Variable("OTEL_EXPORTER_OTLP_PROTOCOL"), "http/protobuf"),
-    ("", Argument("--otlp-metrics"), "null"),
-    ("otlp.metricsEndpoint=http://m:4318", Argument("--otlp-metrics"), "--otlp-metrics=http://m:4318"),
-    ("default=enabled", Argument("--default"), "--default=enabled"),
-    ("detail=steps", Argument("--detail"), "--detail=steps"),
-    ("envAttributes={CI_JOB_ID}", Argument("--env-attribute"), "--env-attribute=CI_JOB_ID"),
-    ("labelAttributes={example.com/team}", Argument("--label-attribute"), "--label-attribute=example.com/team"),
-    ("annotationAttributes={owner}", Argument("--annotation-attribute"), "--annotation-attribute=owner"),
-    ("keepInstrumented=true", Argument("--keep-instrumented"), "--keep-instrumented"),
+    ("", Config("otlpMetrics"), "null"),
+    ("otlp.metricsEndpoint=http://m:4318", Config("otlpMetrics"), "http://m:4318"),
+    ("default=enabled", Config("default"), "enabled"),
+    ("detail=steps", Config("detail"), "steps"),
+    ("envAttributes={CI_JOB_ID}", Config("envAttributes"), r#"["CI_JOB_ID"]"#),
+    ("labelAttributes={example.com/team}", Config("labelAttributes"), r#"["example.com/team"]"#),
+    ("annotationAttributes={owner}", Config("annotationAttributes"), r#"["owner"]"#),
+    ("keepInstrumented=true", Config("keepInstrumented"), "true"),
     (r"resourceAttributes.k8s\.cluster\.name=a", Variable("OTEL_RESOURCE_ATTRIBUTES"), "k8s.cluster.name=a"),
     ("resourceAttributes.a=1 2,resourceAttributes.b=c", Variable("OTEL_RESOURCE_ATTRIBUTES"), "a=1 2,b=c"),
-    ("limits.ringBytes=16777216", Argument("--ring-bytes"), "--ring-bytes=16777216"),
-    ("limits.maxProcesses=4194304", Argument("--max-processes"), "--max-processes=4194304"),
-    ("limits.requestsPerSecond=0", Argument("--requests-per-second"), "--requests-per-second=0"),
-    ("limits.spansPerPod=7", Argument("--spans-per-pod="), "--spans-per-pod=7"),
-    ("limits.execsPerSecond=5", Argument("--execs-per-second"), "--execs-per-second=5"),
-    ("capture=off", Argument("--capture"), "--capture=off"),
+    ("limits.ringBytes=16777216", Config("ringBytes"), "16777216"),
+    ("limits.maxProcesses=4194304", Config("maxProcesses"), "4194304"),
+    ("limits.requestsPerSecond=0", Config("requestsPerSecond"), "0"),
+    ("limits.spansPerPod=7", Config("spansPerPod"), "7"),
+    ("limits.spansPerSecond=5", Config("spansPerSecond"), "5"),
+    ("capture=off", Config("capture"), "off"),
     ("extraArgs={--out=/x}", Argument("--out"), "--out=/x"),
     ("env[0].name=OTEL_TRACES_SAMPLER,env[0].value=always_off", Variable("OTEL_TRACES_SAMPLER"), "always_off"),
     ("envFrom[0].secretRef.name=headers", Agent("/envFrom"), r#"[{"secretRef":{"name":"headers"}}]"#),
 
-    ("pin.enabled=false", Argument("--pin"), "null"),
-    ("pin.hostPath=/other", Pod("/volumes/1/hostPath/path"), "/other"),
-    ("hostCgroups=/other", Pod("/volumes/0/hostPath/path"), "/other"),
+    ("pin.enabled=false", Config("pin"), "null"),
+    ("pin.hostPath=/other", Pod("/volumes/2/hostPath/path"), "/other"),
+    ("hostCgroups=/other", Pod("/volumes/1/hostPath/path"), "/other"),
     ("privileged=true", Agent("/securityContext"), r#"{"privileged":true,"readOnlyRootFilesystem":true,"runAsUser":0}"#),
     ("capabilities={BPF}", Agent("/securityContext/capabilities"), r#"{"add":["BPF"],"drop":["ALL"]}"#),
     ("seccompProfile.type=Unconfined", Agent("/securityContext/seccompProfile/type"), "Unconfined"),
@@ -108,8 +118,11 @@ pub(super) const SWITCHES: &[(&str, At, &str)] = &[
     (r"nodeSelector.kubernetes\.io/arch=null", Pod("/nodeSelector"), r#"{"kubernetes.io/os":"linux"}"#),
     ("affinity.nodeAffinity.a=b", Pod("/affinity"), r#"{"nodeAffinity":{"a":"b"}}"#),
     ("maxUnavailable=2", Object("DaemonSet", "/spec/updateStrategy/rollingUpdate"), r#"{"maxUnavailable":2}"#),
-    ("podAnnotations.a=b", Annotations, r#"{"a":"b","lynceus.dev/trace":"disabled"}"#),
-    (r"podAnnotations.lynceus\.dev/trace=enabled", Annotations, r#"{"lynceus.dev/trace":"disabled"}"#),
+    ("", Config("pin"), "/host/sys/fs/bpf/lynceus-agent"),
+    ("", Config("daemonSet"), "lynceus-agent"),
+    ("pin.enabled=false", Config("daemonSet"), "null"),
+    ("podAnnotations.a=b", Annotation("a"), "b"),
+    (r"podAnnotations.lynceus\.dev/trace=enabled", Annotation("lynceus.dev/trace"), "disabled"),
     ("podLabels.a=b", Labels("a"), "b"),
 
     ("serviceAccount.create=false", Object("ServiceAccount", ""), "null"),
@@ -118,10 +131,10 @@ pub(super) const SWITCHES: &[(&str, At, &str)] = &[
     ("serviceAccount.name=other", Object("ClusterRoleBinding", "/subjects/0/name"), "other"),
     ("serviceAccount.annotations.a=b", Object("ServiceAccount", "/metadata/annotations"), r#"{"a":"b"}"#),
     ("rbac.create=false", Object("ClusterRoleBinding", ""), "null"),
-    ("admin.port=9000", Argument("--admin="), "--admin=[::]:9000"),
+    ("admin.port=9000", Config("admin"), "[::]:9000"),
     ("admin.port=9000", Agent("/ports/0/containerPort"), "9000"),
     ("admin.port=0", Agent("/livenessProbe"), "null"),
-    ("admin.port=0", Argument("--admin="), "null"),
+    ("admin.port=0", Config("admin"), "null"),
     ("podMonitor.enabled=true,podMonitor.labels.a=b", Object("PodMonitor", "/metadata/labels/a"), "b"),
     ("podMonitor.enabled=true,podMonitor.interval=9s", Object("PodMonitor", "/spec/podMetricsEndpoints/0/interval"), "9s"),
     ("networkPolicy.enabled=true", Object("NetworkPolicy", "/spec/ingress"), "null"),
