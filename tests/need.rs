@@ -17,11 +17,18 @@ pub fn trial(name: &str, programs: &[&str], body: Body) -> Trial {
     let missing: Vec<&str> =
         programs.iter().copied().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() {
-        return Trial::test(name, move || {
-            body().map_err(|error| Failed::from(format!("{error:#}")))
-        });
+        let named = name.to_owned();
+        return Trial::test(name, move || tried(&named, body));
     }
     lacking(name, &missing.join(" and "))
+}
+
+/// Emulated machines and busy ones disturb a test now and then. One that fails is tried once more, and
+/// says so: `cargo xtask test` names it at its end, with what it said first.
+fn tried(name: &str, body: Body) -> Result<(), Failed> {
+    let Err(error) = body() else { return Ok(()) };
+    eprintln!("AGAIN {name}: {}", format!("{error:#}").replace(['\r', '\n'], " "));
+    body().map_err(|error| Failed::from(format!("{error:#}")))
 }
 
 /// A test that cannot run here. Of several machines the first says so.

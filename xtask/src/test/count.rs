@@ -22,6 +22,8 @@ pub(crate) struct Counts {
     /// The names of the failed tests and the beginning of what each said: for the very end, where
     /// whoever sees only the tail of a log finds them.
     pub(crate) failures: Vec<String>,
+    /// The same of those that were tried once more, whatever became of that.
+    pub(crate) again: Vec<String>,
 }
 
 impl Counts {
@@ -32,26 +34,26 @@ impl Counts {
 
     /// What failed as a whole, before a test could.
     pub(crate) fn one_failed(what: &str) -> Self {
-        Self { failures: vec![what.chars().take(LONGEST_REASON).collect()], ..Self::ONE_FAILED }
+        Self { failures: vec![cut(what)], ..Self::ONE_FAILED }
     }
 
     /// Says with each failure on which kernel it was.
     pub(crate) fn of_kernel(mut self, name: &str) -> Self {
-        for failure in &mut self.failures {
-            *failure = format!("{name}: {failure}");
+        for said in self.failures.iter_mut().chain(&mut self.again) {
+            *said = format!("{name}: {said}");
         }
         self
     }
 
     const fn of(passed: u32, failed: u32, skipped: u32) -> Self {
-        Self { passed, failed, skipped, failures: Vec::new() }
+        Self { passed, failed, skipped, failures: Vec::new(), again: Vec::new() }
     }
 
     /// Reads the `test result:` lines of cargo's tests and of our own harness; what a harness
     /// ignores, since the machine lacks something, is skipped.
     pub(crate) fn read(output: &str) -> Self {
         let counts: Self = output.lines().filter_map(result_line).sum();
-        Self { failures: failed_tests(output), ..counts }
+        Self { failures: failed_tests(output), again: tried_again(output), ..counts }
     }
 }
 
@@ -80,6 +82,7 @@ impl Add for Counts {
             failed: self.failed.saturating_add(other.failed),
             skipped: self.skipped.saturating_add(other.skipped),
             failures: [self.failures, other.failures].concat(),
+            again: [self.again, other.again].concat(),
         }
     }
 }
@@ -163,11 +166,20 @@ fn failed_tests(output: &str) -> Vec<String> {
             let says = |line: &&str| !line.is_empty() && !line.contains("panicked at");
             let said = iter::from_fn(|| lines.next_if(|line| !is_next(line))).filter(says);
             let reason: Vec<&str> = said.take(SHOWN_LINES).collect();
-            let reason: String = reason.join(" | ").chars().take(LONGEST_REASON).collect();
+            let reason = cut(&reason.join(" | "));
             failed.push(format!("{}: {reason}", name.trim_end_matches(" stdout")));
         }
     }
     failed
+}
+
+/// `AGAIN name: reason`, wherever in a line the harness is when a test says it.
+fn tried_again(output: &str) -> Vec<String> {
+    output.lines().filter_map(|line| Some(cut(line.split_once("AGAIN ")?.1.trim_end()))).collect()
+}
+
+fn cut(reason: &str) -> String {
+    reason.chars().take(LONGEST_REASON).collect()
 }
 
 /// `test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.1s`
@@ -223,6 +235,14 @@ mod tests {
                       'x' panicked at x.rs:1:\nboom\nfailures:\n    mimic\n";
         let failures = Counts::read(output).failures;
         assert_eq!(failures, ["mimic: lost 3 | more", "a::libtest: boom"]);
+    }
+
+    #[test]
+    fn a_test_that_was_tried_again_is_named() {
+        let output = "test a ... AGAIN b: too late\r\nok\ntest result: ok. 2 passed; 0 failed; 0 \
+                      ignored; 0 measured; 0 filtered out; finished in 1s\n";
+        let counts = Counts::read(output).of_kernel("6.1");
+        assert_eq!((counts.passed, counts.again), (2, vec!["6.1: b: too late".to_owned()]));
     }
 
     #[test]

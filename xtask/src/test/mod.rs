@@ -26,6 +26,8 @@ mod levels;
 /// OpenTelemetry Collector. cluster: the agent on a real Kubernetes. vm: the kernel tests on other kernels in QEMU. deny: licences, sources
 /// and advisories of the dependencies.
 ///
+/// A test on a kernel that fails is tried once more, and named at the end with what it said first.
+///
 /// A level that fails does not stop the next. A level that this machine cannot run (no root, no
 /// Go, no Debian system) says so and counts as skipped. From nothing it takes half an hour on two
 /// processors, later about ten minutes; the last line is `N passed, N failed, N skipped`.
@@ -160,9 +162,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     say::heading(&format!("summary ({})", clock::human(watch.elapsed())));
     for report in &reports {
         say::result(&report.line());
-        for failure in report.counts().failures {
-            say::result(&format!("         {failure}"));
-        }
+        let Counts { failures, again, .. } = report.counts();
+        failures.iter().for_each(|failure| say::result(&format!("         {failure}")));
+        again.iter().for_each(|said| say::result(&format!("         tried again: {said}")));
     }
     let counts: Counts = reports.iter().map(Report::counts).sum();
     say::result(&counts.to_string());
