@@ -1,5 +1,5 @@
-//! Requests beyond `--requests-per-second`: none has a span, each is counted, and no span stands below
-//! one that is not there.
+//! Requests beyond `--requests-per-second`, and those of which records are lost: each is counted, and no span
+//! stands below one that is not there.
 
 use std::collections::HashSet;
 
@@ -23,10 +23,11 @@ const EVENT: &str = "lynceus.requests.over_budget";
 const KINDS: [&str; 2] = ["client", "server"];
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 3] = [
+    let tests: [(&str, &[&str], Body); 4] = [
         ("requests_beyond_the_budget_are_counted", &[], between_threads),
         ("requests_beyond_the_budget_of_nginx", &["nginx", "h2load"], nginx),
         ("requests_beyond_the_budget_over_http2", &["nghttpd", "h2load"], over_http2),
+        ("requests_in_a_small_ring_stand_below_what_is_told", &[], in_a_small_ring),
     ];
     let each = tests.into_iter();
     each.map(|(name, programs, body)| match lack {
@@ -60,17 +61,31 @@ fn check(run: &Run, requests: u64, budget: u64) -> anyhow::Result<()> {
         ensure!(spans + beyond == requests, "{kind}: {spans} + {beyond} of {requests}");
         ensure!(beyond > 0 && spans >= budget.min(requests) / 2, "{kind}: {spans} + {beyond}");
     }
-    let ids: HashSet<&str> = run.spans.iter().map(|span| span.text("spanId")).collect();
-    let parents = run.spans.iter().map(|span| span.text("parentSpanId"));
-    let dangling: Vec<&str> =
-        parents.filter(|parent| !parent.is_empty() && !ids.contains(parent)).collect();
-    ensure!(dangling.is_empty(), "{} parents never arrive: {}", dangling.len(), run.stderr);
+    every_parent_arrives(run)?;
     ensure!(
         run.stderr.contains(" requests beyond --requests-per-second without a span"),
         "{}",
         run.stderr
     );
     Ok(())
+}
+
+fn every_parent_arrives(run: &Run) -> anyhow::Result<()> {
+    let ids: HashSet<&str> = run.spans.iter().map(|span| span.text("spanId")).collect();
+    let parents = run.spans.iter().map(|span| span.text("parentSpanId"));
+    let dangling = parents.filter(|parent| !parent.is_empty() && !ids.contains(parent)).count();
+    let all = run.spans.len();
+    ensure!(dangling == 0, "{dangling} parents of {all} never arrive: {}", run.stderr);
+    Ok(())
+}
+
+fn in_a_small_ring() -> anyhow::Result<()> {
+    let each = (completeness::scale() / 10).to_string();
+    let options = ["--ring-bytes", "4096", "--requests-per-second", "0"];
+    let run = run_with(&options, &peer::command("talk", &["4", &each]), |_| {})?;
+    run.balances()?;
+    ensure!(run.account()?.lost > 0, "nothing was lost: {}", run.stderr);
+    every_parent_arrives(&run)
 }
 
 fn between_threads() -> anyhow::Result<()> {

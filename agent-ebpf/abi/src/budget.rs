@@ -65,11 +65,6 @@ impl Second {
         self.begins(now_ns);
         most == 0 || self.begun <= most
     }
-
-    /// Whether what begins then would be beyond so many.
-    pub const fn is_used_up(&self, now_ns: u64, most: u32) -> bool {
-        most != 0 && self.second == second(now_ns) && self.begun >= most
-    }
 }
 
 /// What a process has left of its second.
@@ -107,11 +102,6 @@ impl Budget {
         if self.beyond.first_ns == 0 {
             self.beyond.first_ns = now_ns;
         }
-    }
-
-    /// Whether a request that begins then would be beyond it.
-    pub const fn is_used_up(&self, now_ns: u64, most: u32) -> bool {
-        self.second.is_used_up(now_ns, most)
     }
 }
 
@@ -160,7 +150,6 @@ mod tests {
         check(5 * SECOND_NS + 10, false);
         check(5 * SECOND_NS - 1, false);
         check(6 * SECOND_NS, true);
-        assert!(!budget.is_used_up(6 * SECOND_NS, 2) && budget.is_used_up(6 * SECOND_NS, 1));
     }
 
     #[test]

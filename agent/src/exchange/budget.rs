@@ -19,10 +19,6 @@ use crate::{
 
 /// Processes that are kept account of at one time. What more there are has no limit.
 pub(super) const MAX_PROCESSES: usize = 32 * 1024;
-/// Requests of a process that the kernel side may have counted and not told of yet.
-pub(super) const IN_FLIGHT: u32 = 32;
-/// From when a request was made until it is read: after this it was certainly within another second.
-pub(super) const A_WHILE_NS: u64 = 2_000_000_000;
 /// Exchanges of which is remembered what was decided; the oldest are forgotten first.
 const MAX_DECIDED: usize = 16 * 1024;
 
@@ -41,8 +37,6 @@ type ExchangeId = (ConnectionId, u64);
 struct Account {
     owner: TaskId,
     budget: Budget,
-    /// When it was last used up, or nearly so.
-    full: Option<BootNanos>,
 }
 
 #[derive(Debug, Default)]
@@ -68,24 +62,12 @@ impl Budgets {
     /// The kernel side told of a request.
     pub(super) fn begins(&mut self, process: TaskId, owner: TaskId, time: BootNanos) {
         self.pods.begins(owner, time);
-        let most = self.requests_per_second;
-        let certain = most.saturating_sub(IN_FLIGHT).max(1);
         if let Some(account) = self.of(process, owner) {
             account.budget.begins(time.0);
-            if most != 0 && account.budget.is_used_up(time.0, certain) {
-                account.full = Some(time);
-            }
         }
     }
 
-    /// Whether the kernel side tells of a request that was made shortly before: certainly.
-    pub(super) fn is_left(&self, process: TaskId, owner: TaskId, time: BootNanos) -> bool {
-        let full = self.processes.get(&process).and_then(|account| account.full);
-        full.is_none_or(|full| time.0.saturating_sub(full.0) > A_WHILE_NS)
-            && self.pods.is_left(owner, time)
-    }
-
-    pub(super) fn is_limited(&self) -> bool {
+    fn is_limited(&self) -> bool {
         self.requests_per_second != 0 || self.pods.is_limited()
     }
 
@@ -163,7 +145,7 @@ impl Budgets {
         if !self.is_limited() || is_over || (is_full && !self.processes.contains_key(&process)) {
             return None;
         }
-        let fresh = Account { owner, budget: Budget::NEW, full: None };
+        let fresh = Account { owner, budget: Budget::NEW };
         Some(self.processes.entry(process).or_insert(fresh))
     }
 
@@ -261,7 +243,7 @@ mod tests {
         assert_eq!((beyond.len(), untold), (2, 98 + 99));
         // Nothing is kept of a pod of which nothing more is told.
         budgets.pods.enters(task(1), 10);
-        assert!(budgets.pods.is_left(task(1), BootNanos(7)));
+        assert_eq!(told(&mut budgets, 7), 2);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
     Exchange, Peer,
-    budget::Budgets,
     translated::{ByEnd, Likeness, Requests},
 };
 use crate::{
@@ -19,20 +18,18 @@ use crate::{
 const MAX_CLIENTS: usize = 32 * 1024;
 
 /// The two ends of a connection, the client's first.
-type Pair = (Endpoint, Endpoint);
+pub(super) type Pair = (Endpoint, Endpoint);
 
 #[derive(Debug)]
 struct Client {
     peer: Peer,
     /// When it moved its last byte, where it is closed: another may have its port since.
     last: Option<BootNanos>,
-    /// Who asked last.
-    process: TaskId,
     asked: Asked,
     requests: Requests,
 }
 
-/// Which requests of HTTP/1 were told.
+/// Of which requests of HTTP/1 the head was seen: those are told.
 #[derive(Debug, Default)]
 struct Asked {
     /// The number of the last.
@@ -65,22 +62,60 @@ pub(super) struct Clients {
 }
 
 /// A request as its server knows it.
-#[derive(Clone, Copy)]
-struct Served {
-    ends: Option<Ends>,
-    connection: ConnectionId,
-    ordinal: u64,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Served {
+    pub(super) ends: Ends,
+    pub(super) connection: ConnectionId,
+    pub(super) ordinal: u64,
     /// `None` where the client's is known by its connection alone.
     likeness: Option<Likeness>,
-    request_first: BootNanos,
+}
+
+/// What is known of a request at its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// It is told, or will be.
+    Told(Peer),
+    /// The client asked for something on this connection, or will; not for this until now.
+    Awaited(ConnectionId),
+    /// It never is: its record was lost, or left out.
+    Untold,
+    /// No client is known.
+    Nobody,
+}
+
+impl Served {
+    /// The request of which the client decides where this exchange stands: it, or what it was made for.
+    pub(super) fn of(exchange: &Exchange) -> Option<Self> {
+        match (exchange.role, &exchange.cause) {
+            (Role::Server, _) => {
+                let is_one_by_one = exchange.version != Version::Http2;
+                let likeness = is_one_by_one.then(|| Likeness::of(&exchange.request));
+                let Exchange { ends, connection, ordinal, .. } = *exchange;
+                Some(Self { ends: ends?, connection, ordinal, likeness })
+            }
+            (Role::Client, Some(cause)) => {
+                let likeness = Some(cause.likeness);
+                let super::Cause { ends, connection, ordinal, .. } = *cause;
+                Some(Self { ends: ends?, connection, ordinal, likeness })
+            }
+            (Role::Client, None) => None,
+        }
+    }
+
+    /// The client's end of it.
+    pub(super) fn client(&self) -> Pair {
+        let (here, there) = self.ends.pair();
+        (there, here)
+    }
 }
 
 impl Clients {
     pub(super) fn insert(&mut self, connection: &Connection) {
         let pair = connection.ends.pair();
         let peer = Peer { owner: connection.owner, connection: connection.connection };
-        let (process, asked) = (connection.process, Asked::default());
-        let client = Client { peer, last: None, process, asked, requests: Requests::default() };
+        let (asked, requests) = (Asked::default(), Requests::default());
+        let client = Client { peer, last: None, asked, requests };
         if self.by_ends.insert(pair, client).is_none() {
             self.order.push_back(pair);
             self.by_end.insert(pair);
@@ -93,17 +128,10 @@ impl Clients {
         }
     }
 
-    /// The process begins to send a request.
-    pub(super) fn asks(&mut self, connection: &Connection, process: TaskId, ordinal: u32) {
-        if let Some(client) = self.at(connection) {
-            client.process = process;
-            client.asked.insert(ordinal);
-        }
-    }
-
     /// The request with this number is this one.
     pub(super) fn asked(&mut self, connection: &Connection, ordinal: u32, likeness: Likeness) {
         if let Some(client) = self.at(connection) {
+            client.asked.insert(ordinal);
             client.requests.insert(ordinal, likeness);
         }
     }
@@ -129,49 +157,32 @@ impl Clients {
 
     /// Gives a server's exchange the client's, and likewise the one that a client's was made for: where
     /// those are told.
-    pub(super) fn join(&self, exchange: &mut Exchange, budgets: &Budgets) {
-        let peer = |served: Served| {
-            let client = self.client(served.ends, served.connection);
-            let client = client.or_else(|| self.translated(served))?;
+    pub(super) fn join(&self, exchange: &mut Exchange) {
+        let Some(served) = Served::of(exchange) else { return };
+        let Sight::Told(peer) = self.sight(&served) else { return };
+        match &mut exchange.cause {
+            Some(cause) => cause.peer = Some(peer),
+            None => exchange.peer = Some(peer),
+        }
+    }
+
+    /// What is known of it at its client. A client may be gone before its request is read, but not before
+    /// the server's connection was there.
+    pub(super) fn sight(&self, served: &Served) -> Sight {
+        let exact = self.by_ends.get(&served.client());
+        match exact.filter(|client| client.was_there(served.connection)) {
             // Of HTTP/2 it is not decided yet.
-            let is_told = exchange.version == Version::Http2
-                || client.tells(served.ordinal, served.request_first, budgets);
-            is_told.then_some(client.peer)
-        };
-        let Exchange { ends, connection, ordinal, request_first, .. } = *exchange;
-        if exchange.role == Role::Server {
-            let is_one_by_one = exchange.version != Version::Http2;
-            let likeness = is_one_by_one.then(|| Likeness::of(&exchange.request));
-            let served = Served { ends, connection, ordinal, likeness, request_first };
-            exchange.peer = peer(served);
+            Some(client) if served.likeness.is_none() => Sight::Told(client.peer),
+            Some(client) => client.sight(served.ordinal),
+            None => {
+                self.translated(served).map_or(Sight::Nobody, |client| Sight::Told(client.peer))
+            }
         }
-        if let Some(cause) = &mut exchange.cause {
-            cause.peer = peer(Served {
-                ends: cause.ends,
-                connection: cause.connection,
-                ordinal: cause.ordinal,
-                likeness: Some(cause.likeness),
-                request_first: cause.request_first,
-            });
-        }
-    }
-
-    /// Whether the client of a server's connection was seen.
-    pub(super) fn knows(&self, ends: Ends, server: ConnectionId) -> bool {
-        self.client(Some(ends), server).is_some()
-    }
-
-    /// At the other end of a server's connection. A client may be gone before its request is read, but
-    /// not before the connection was there.
-    fn client(&self, ends: Option<Ends>, server: ConnectionId) -> Option<&Client> {
-        let (here, there) = ends?.pair();
-        let client = self.by_ends.get(&(there, here))?;
-        client.was_there(server).then_some(client)
     }
 
     /// Of a server that its client knows by another address: the only one with that end which asked this.
-    fn translated(&self, served: Served) -> Option<&Client> {
-        let (_, there) = served.ends?.pair();
+    fn translated(&self, served: &Served) -> Option<&Client> {
+        let (_, there) = served.ends.pair();
         let likeness = served.likeness?;
         let all = self.by_end.of(there).filter_map(|pair| self.by_ends.get(&pair));
         let mut alike = all.filter(|client| {
@@ -188,11 +199,14 @@ impl Client {
         self.last.is_none_or(|last| last.0 >= server.since_ns)
     }
 
-    /// Whether the request with this number, which was read then, is told or will be.
-    fn tells(&self, ordinal: u64, at: BootNanos, budgets: &Budgets) -> bool {
+    /// What is known of its request with this number.
+    fn sight(&self, ordinal: u64) -> Sight {
         let known = u32::try_from(ordinal).ok().and_then(|ordinal| self.asked.contains(ordinal));
-        !budgets.is_limited()
-            || known.unwrap_or_else(|| budgets.is_left(self.process, self.peer.owner, at))
+        match known {
+            Some(true) => Sight::Told(self.peer),
+            None if self.last.is_none() => Sight::Awaited(self.peer.connection),
+            Some(false) | None => Sight::Untold,
+        }
     }
 }
 

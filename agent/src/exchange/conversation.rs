@@ -102,10 +102,9 @@ impl Conversation {
         Released::default()
     }
 
-    /// The number of the request of which this is the first piece; it counts once the head is complete.
-    pub(super) fn asks(&self, head: &Head<'_>) -> Option<u32> {
-        let is_first = head.offset == 0 && head.way == self.announced?.role.asks();
-        is_first.then(|| head.ordinal.wrapping_add(u32::from(!head.head_ended)))
+    /// Whether this is the first piece of a request.
+    pub(super) fn asks(&self, head: &Head<'_>) -> bool {
+        head.offset == 0 && self.announced.is_some_and(|known| known.role.asks() == head.way)
     }
 
     /// The request that this complete head is of, where a client sent it.

@@ -38,7 +38,7 @@ pub use self::{budget::Limits, threads::Cause, translated::Likeness};
 use crate::{
     event::{
         Beyond, BootNanos, CloseReason, Closed, Connection, ConnectionId, End, Ends, Exec, Exit,
-        Frames, Head, Role, TaskId, Way,
+        Frames, Head, Role, TaskId,
     },
     protocol::{Grpc, RequestHead, ResponseHead, Version, http2},
 };
@@ -213,11 +213,8 @@ impl Exchanges {
             self.threads.interleaves(head.owner);
         }
         conversation.begins(head.way, out);
-        if let Some(ordinal) = conversation.asks(head) {
+        if conversation.asks(head) {
             self.budgets.begins(head.process, head.owner, head.time);
-            if let Some(client) = conversation.announced.filter(|_| head.way == Way::Sent) {
-                self.clients.asks(&client, head.process, ordinal);
-            }
         }
         let torn = conversation.piece(head.way).take(head);
         let mut released = Released { unpaired: torn, ..Released::default() };
@@ -228,6 +225,7 @@ impl Exchanges {
             released.refused += whole.refused;
             if let Some((client, request)) = conversation.asked_by_client(head) {
                 self.clients.asked(client, request.ordinal, request.likeness());
+                out.extend(self.unjoined.asked(client.connection, request.ordinal.into()));
             }
         }
         conversation.has_losses |= released.unpaired > 0;
@@ -299,6 +297,7 @@ impl Exchanges {
         conversation.records += 1;
         if let Some(announced) = &conversation.announced {
             self.clients.closed(announced, closed.last);
+            out.extend(self.unjoined.asked(closed.connection, u64::MAX));
         }
         let ending = match closed.reason {
             CloseReason::Socket => Ending::Closed(closed.error),

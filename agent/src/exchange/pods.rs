@@ -5,14 +5,12 @@ use std::collections::HashMap;
 
 use abi::budget::Second;
 
-use super::budget::{A_WHILE_NS, IN_FLIGHT, MAX_PROCESSES};
+use super::budget::MAX_PROCESSES;
 use crate::event::{BootNanos, TaskId};
 
 #[derive(Debug)]
 struct Account {
     second: Second,
-    /// When it was last used up, or nearly so.
-    full: Option<BootNanos>,
     processes: usize,
 }
 
@@ -43,7 +41,7 @@ impl Pods {
         if self.processes.get(&process) != Some(&pod) {
             self.leaves(process);
             self.processes.insert(process, pod);
-            let fresh = || Account { second: Second::NEW, full: None, processes: 0 };
+            let fresh = || Account { second: Second::NEW, processes: 0 };
             self.accounts.entry(pod).or_insert_with(fresh).processes += 1;
         }
     }
@@ -65,20 +63,7 @@ impl Pods {
     /// Whether one more is told. It counts either way.
     pub(super) fn allows(&mut self, process: TaskId, time: BootNanos) -> bool {
         let most = self.spans_per_second;
-        let certain = most.saturating_sub(IN_FLIGHT).max(1);
-        let Some(account) = self.account(process) else { return true };
-        let is_allowed = account.second.allows(time.0, most);
-        if account.second.is_used_up(time.0, certain) {
-            account.full = Some(time);
-        }
-        is_allowed
-    }
-
-    /// Whether the kernel side tells of what the process did shortly before: certainly.
-    pub(super) fn is_left(&self, process: TaskId, time: BootNanos) -> bool {
-        let is_past = |full: BootNanos| time.0.saturating_sub(full.0) > A_WHILE_NS;
-        let account = self.processes.get(&process).and_then(|pod| self.accounts.get(pod));
-        !self.is_limited() || account.is_some_and(|account| account.full.is_none_or(is_past))
+        self.account(process).is_none_or(|account| account.second.allows(time.0, most))
     }
 
     fn account(&mut self, process: TaskId) -> Option<&mut Account> {
@@ -106,17 +91,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_certain_of_a_pod_that_had_a_full_second() {
-        let mut pods = Pods::new(100);
-        pods.enters(task(1), 10);
-        pods.enters(task(2), 10);
-        assert!(pods.is_left(task(1), AT) && !pods.is_left(task(9), AT), "one nobody knows");
-        (0..70).for_each(|_| pods.begins(task(2), AT));
-        assert!(!pods.is_left(task(1), AT));
-        assert!(pods.is_left(task(1), BootNanos(AT.0 + A_WHILE_NS + 1)));
-    }
-
-    #[test]
     fn a_pod_is_forgotten_with_its_last_process() {
         let mut pods = Pods::new(1);
         pods.enters(task(1), 10);
@@ -128,6 +102,6 @@ mod tests {
         assert!(pods.accounts.is_empty() && pods.processes.is_empty());
         let mut unlimited = Pods::new(0);
         unlimited.enters(task(1), 10);
-        assert!(unlimited.processes.is_empty() && unlimited.is_left(task(1), AT));
+        assert!(unlimited.processes.is_empty() && unlimited.allows(task(1), AT));
     }
 }

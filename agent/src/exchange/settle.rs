@@ -77,6 +77,7 @@ impl Exchanges {
             };
             if let Some(announced) = &conversation.announced {
                 self.clients.closed(announced, now);
+                out.extend(self.unjoined.asked(connection, u64::MAX));
             }
             let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
             released.settled += one.settled;
@@ -116,7 +117,7 @@ impl Exchanges {
         for one in told.iter_mut() {
             if let Told::Exchange(exchange) = one {
                 self.threads.over(exchange);
-                self.clients.join(exchange, &self.budgets);
+                self.clients.join(exchange);
             }
         }
         self.unjoined.keep(told, &self.clients, now);

@@ -237,6 +237,8 @@ fn a_client_that_is_gone_before_it_is_read_is_that_of_a_connection_it_outlived()
     let is_joined = |since_ns| {
         let records = [
             client(),
+            get(1),
+            answer(1, 204, 3),
             // It moved its last byte at 350.
             closed(0, 0),
             on(announced(wire::Role::SERVER, 80, 40_000, 0), since_ns),
@@ -246,7 +248,7 @@ fn a_client_that_is_gone_before_it_is_read_is_that_of_a_connection_it_outlived()
         let mut exchanges = Exchanges::default();
         let (mut told, _) = play(&mut exchanges, &records);
         assert_eq!(exchanges.tick(BootNanos(u64::MAX), &mut told), Released::default());
-        let [Told::Exchange(served)] = &told[..] else { panic!("{told:?}") };
+        let [_, Told::Exchange(served)] = &told[..] else { panic!("{told:?}") };
         served.peer.is_some()
     };
     assert!(is_joined(300));

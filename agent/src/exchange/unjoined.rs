@@ -2,24 +2,23 @@
 //! call returns, and the server may have answered by then: what joins the two comes last. A client that
 //! was seen, but of which nobody knows yet whose it is, is awaited until somebody does.
 //!
+//! And where the client is known its request is awaited: if the record of it was lost nothing is told of it,
+//! and nothing may stand below it.
+//!
 //! Time is that of records, and of ticks.
 
 use std::collections::{HashSet, VecDeque};
 
-use super::{Exchange, Told, clients::Clients};
-use crate::event::{BootNanos, Connection, ConnectionId, Endpoint, Ends, Role, TaskId};
+use super::{
+    Exchange, Told,
+    clients::{Clients, Pair, Served, Sight},
+};
+use crate::event::{BootNanos, Connection, ConnectionId, Role, TaskId};
 
-/// The age of a connection until which its client is awaited.
+/// The age of a connection until which its client is awaited, and of an exchange until which its request is.
 pub(super) const AWAITED_NS: u64 = 200_000_000;
 /// That wait at one time; what comes then does not.
 pub(super) const MAX_UNJOINED: usize = 1024;
-
-/// A server's end.
-#[derive(Debug, Clone, Copy)]
-struct Server {
-    connection: ConnectionId,
-    ends: Ends,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Unjoined {
@@ -29,31 +28,57 @@ pub(super) struct Unjoined {
     for_held: Vec<Waiting>,
     /// Clients' ends whose records are held elsewhere, the client's first. Whoever holds them bounds them.
     held: HashSet<Pair>,
+    /// Those of which the client is known by its connection, the oldest ends first.
+    for_asked: VecDeque<(ConnectionId, Waiting)>,
 }
 
-type Waiting = (Server, Box<Exchange>);
-/// The two ends of a connection.
-type Pair = (Endpoint, Endpoint);
+type Waiting = (Served, Box<Exchange>);
+
+/// For what an exchange waits.
+enum Awaits {
+    Client(Served),
+    Request(ConnectionId, Served),
+}
 
 impl Unjoined {
     /// Takes what is to wait out of `told`.
     pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
-        let mut room = MAX_UNJOINED.saturating_sub(self.waiting.len() + self.for_held.len());
-        // Nearly all are of connections that are old: that is asked first.
-        let is_awaited = |server: &Server| {
-            (server.is_young(now) || self.held.contains(&server.client()))
-                && !clients.knows(server.ends, server.connection)
-        };
-        let awaited = told.extract_if(.., |one| {
-            let Told::Exchange(exchange) = one else { return false };
-            let waits = room > 0 && unjoined(exchange).is_some_and(|server| is_awaited(&server));
-            room -= usize::from(waits);
-            waits
-        });
-        self.waiting.extend(awaited.filter_map(|one| match one {
-            Told::Exchange(exchange) => Some((unjoined(&exchange)?, exchange)),
-            Told::Refused(_) => None,
-        }));
+        let all = std::mem::take(told);
+        for one in all {
+            let awaits = match &one {
+                Told::Exchange(exchange) if self.len() < MAX_UNJOINED => {
+                    self.awaits(exchange, clients, now)
+                }
+                Told::Exchange(_) | Told::Refused(_) => None,
+            };
+            match (one, awaits) {
+                (Told::Exchange(exchange), Some(Awaits::Client(served))) => {
+                    self.waiting.push_back((served, exchange));
+                }
+                (Told::Exchange(exchange), Some(Awaits::Request(client, served))) => {
+                    self.for_asked.push_back((client, (served, exchange)));
+                }
+                (one, _) => told.push(one),
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.len() + self.for_held.len() + self.for_asked.len()
+    }
+
+    fn awaits(&self, exchange: &Exchange, clients: &Clients, now: BootNanos) -> Option<Awaits> {
+        let served = unjoined(exchange)?;
+        match clients.sight(&served) {
+            Sight::Awaited(client) => {
+                is_young(exchange, now).then_some(Awaits::Request(client, served))
+            }
+            Sight::Nobody => {
+                let is_awaited = served.is_young(now) || self.held.contains(&served.client());
+                is_awaited.then_some(Awaits::Client(served))
+            }
+            Sight::Told(_) | Sight::Untold => None,
+        }
     }
 
     /// The client was seen: it is told later, or never.
@@ -77,6 +102,17 @@ impl Unjoined {
         self.take(|(server, _)| server.client() == pair)
     }
 
+    /// Gives those that waited for the client's request with this number on this connection, or for one
+    /// before it, which is not told any more.
+    pub(super) fn asked(&mut self, client: ConnectionId, ordinal: u64) -> Vec<Told> {
+        let is_known = |(on, (served, _)): &(ConnectionId, Waiting)| {
+            *on == client && served.ordinal <= ordinal
+        };
+        let (known, others): (VecDeque<_>, _) = self.for_asked.drain(..).partition(is_known);
+        self.for_asked = others;
+        known.into_iter().map(|(_, (_, exchange))| Told::Exchange(exchange)).collect()
+    }
+
     /// Gives those of these processes.
     pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<Told> {
         self.take(|(_, exchange)| owners.contains(&exchange.owner))
@@ -85,8 +121,13 @@ impl Unjoined {
     fn take(&mut self, is_wanted: impl Fn(&Waiting) -> bool) -> Vec<Told> {
         let (wanted, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(&is_wanted);
         self.waiting = others;
+        let (asked, others): (VecDeque<_>, _) =
+            self.for_asked.drain(..).partition(|(_, one)| is_wanted(one));
+        self.for_asked = others;
         let held = self.for_held.extract_if(.., |one| is_wanted(one));
-        wanted.into_iter().chain(held).map(|(_, exchange)| Told::Exchange(exchange)).collect()
+        let asked = asked.into_iter().map(|(_, one)| one);
+        let all = wanted.into_iter().chain(held).chain(asked);
+        all.map(|(_, exchange)| Told::Exchange(exchange)).collect()
     }
 
     /// The next that does not wait any longer.
@@ -97,7 +138,8 @@ impl Unjoined {
             }
             self.for_held.push(one);
         }
-        None
+        let asked = self.for_asked.pop_front_if(|(_, (_, exchange))| !is_young(exchange, now));
+        asked.map(|(_, (_, exchange))| Told::Exchange(exchange))
     }
 
     /// Gives all, for nothing comes any more.
@@ -107,30 +149,25 @@ impl Unjoined {
     }
 }
 
-impl Server {
-    /// Its other end.
-    fn client(&self) -> Pair {
-        let (here, there) = self.ends.pair();
-        (there, here)
-    }
-
+impl Served {
     fn is_young(&self, now: BootNanos) -> bool {
         now.0.saturating_sub(self.connection.since_ns) < AWAITED_NS
     }
 }
 
-/// The end of which the client decides where this exchange stands, and is not known.
-fn unjoined(exchange: &Exchange) -> Option<Server> {
-    let server = |ends: Option<Ends>, connection| Some(Server { connection, ends: ends? });
-    match (exchange.role, &exchange.cause) {
-        (Role::Server, _) if exchange.peer.is_none() && exchange.request.context.is_none() => {
-            server(exchange.ends, exchange.connection)
+fn is_young(exchange: &Exchange, now: BootNanos) -> bool {
+    now.0.saturating_sub(exchange.last.0) < AWAITED_NS
+}
+
+/// The request of which the client decides where this exchange stands, and is not known.
+fn unjoined(exchange: &Exchange) -> Option<Served> {
+    let is_known = match (exchange.role, &exchange.cause) {
+        (Role::Client, Some(cause)) => cause.peer.is_some() || cause.context.is_some(),
+        (Role::Server | Role::Client, _) => {
+            exchange.peer.is_some() || exchange.request.context.is_some()
         }
-        (Role::Client, Some(cause)) if cause.peer.is_none() && cause.context.is_none() => {
-            server(cause.ends, cause.connection)
-        }
-        (Role::Server | Role::Client, _) => None,
-    }
+    };
+    if is_known { None } else { Served::of(exchange) }
 }
 
 #[cfg(test)]
@@ -142,7 +179,7 @@ mod tests {
     use crate::event::Event;
     use crate::exchange::{
         Exchanges, Released,
-        tests::{ID, announced, client, on, piece, play},
+        tests::{ID, announced, client, closed, get, on, piece, play},
     };
 
     /// Since when the server's connections are.
@@ -175,7 +212,28 @@ mod tests {
         let of_another_port = on(announced(wire::Role::CLIENT, 9, 80, ID.sock), 9);
         assert_eq!(told_of(&[]), NOBODY);
         assert_eq!(told_of(std::slice::from_ref(&of_another_port)), NOBODY);
-        assert_eq!(told_of(&[of_another_port, client()]), [true]);
+        assert_eq!(told_of(&[of_another_port, client()]), NOBODY);
+        assert_eq!(told_of(&[client(), get(1)]), [true]);
+    }
+
+    #[test]
+    fn nothing_stands_below_a_request_of_which_nothing_is_told() {
+        let told_of = |then: &[Vec<u8>]| {
+            let mut exchanges = Exchanges::default();
+            let served = served(40_000, 500).into_iter().map(|record| on(record, SINCE_NS));
+            let records: Vec<_> = served.chain(then.iter().cloned()).collect();
+            let (mut told, _) = play(&mut exchanges, &records);
+            let before = told.len();
+            let _released = exchanges.tick(BootNanos(510 + AWAITED_NS), &mut told);
+            (before, joined(&told))
+        };
+        // The next one was seen; the connection is over; it does not come.
+        assert_eq!(told_of(&[client(), get(2)]), (1, vec![false]));
+        assert_eq!(told_of(&[client(), closed(0, 0)]), (1, vec![false]));
+        assert_eq!(told_of(&[client()]), (0, vec![false]));
+        // The rest of its head was lost.
+        let torn = piece(1, 0, 0, 0, "GET /", 90);
+        assert_eq!(told_of(&[client(), torn]), (0, vec![false]));
     }
 
     #[test]
@@ -193,6 +251,10 @@ mod tests {
         };
         let (mut exchanges, mut told) = (served(), Vec::new());
         assert_eq!(exchanges.connection(&seen, &mut told), Released::default());
+        assert!(told.is_empty());
+        let request = get(1);
+        let Ok(Event::Head(head)) = decode(&request) else { panic!("no head") };
+        assert_eq!(exchanges.head(&head, &mut told), Released::default());
         assert_eq!(joined(&told), [true]);
         let (mut exchanges, mut told) = (served(), Vec::new());
         exchanges.give_up_client(&seen);
