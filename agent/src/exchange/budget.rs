@@ -4,14 +4,11 @@
 //!
 //! A server's request is told below the client's of this host only where that is told as well.
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    hash::Hash,
-};
+use std::collections::{HashMap, HashSet};
 
 use abi::budget::{Beyond, Budget, RPC_FAILED};
 
-use super::{Exchange, Told, pods::Pods};
+use super::{Exchange, Told, pods::Pods, recent::Recent};
 use crate::{
     event::{BootNanos, ConnectionId, Role, TaskId},
     protocol::Version,
@@ -19,8 +16,6 @@ use crate::{
 
 /// Processes that are kept account of at one time. What more there are has no limit.
 pub(super) const MAX_PROCESSES: usize = 32 * 1024;
-/// Exchanges of which is remembered what was decided; the oldest are forgotten first.
-const MAX_DECIDED: usize = 16 * 1024;
 
 /// 0 is no limit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -176,37 +171,6 @@ fn class(exchange: &Exchange) -> Option<usize> {
     usize::from(exchange.response?.status / 100).checked_sub(1)
 }
 
-/// The last so many that were inserted.
-#[derive(Debug)]
-struct Recent<T> {
-    members: HashSet<T>,
-    /// Oldest first; every member is in it.
-    order: VecDeque<T>,
-}
-
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self { members: HashSet::new(), order: VecDeque::new() }
-    }
-}
-
-impl<T: Copy + Eq + Hash> Recent<T> {
-    fn insert(&mut self, member: T) {
-        if self.members.insert(member) {
-            self.order.push_back(member);
-        }
-        if self.order.len() > MAX_DECIDED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.members.remove(&oldest);
-        }
-    }
-
-    fn contains(&self, member: &T) -> bool {
-        self.members.contains(member)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,13 +215,5 @@ mod tests {
         let mut budgets = Budgets::new(Limits::default());
         assert!((0..100).all(|_| allows(&mut budgets, 5, None)));
         assert_eq!(budgets.drain().count(), 0);
-    }
-
-    #[test]
-    fn so_many_decisions_are_remembered_and_no_more() {
-        let mut recent = Recent::default();
-        (0..20_000).for_each(|one| recent.insert(one));
-        assert_eq!((recent.members.len(), recent.order.len()), (MAX_DECIDED, MAX_DECIDED));
-        assert!(recent.contains(&19_999) && !recent.contains(&0));
     }
 }

@@ -15,6 +15,7 @@ mod multiplexed;
 mod open;
 mod pods;
 mod programs;
+mod recent;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -264,7 +265,14 @@ impl Exchanges {
             multiplexed.bytes(&Frames { offset: 0, bytes: &before, counted: None, ..*frames });
         }
         multiplexed.bytes(frames);
+        let opened = multiplexed.take_opened();
         self.http2 += conversation.take_counts();
+        if announced.role == Role::Client {
+            for ordinal in opened {
+                self.clients.opened(&announced, ordinal, conversation.has_losses);
+                out.extend(self.unjoined.asked(frames.connection, ordinal));
+            }
+        }
         conversation.tell_multiplexed(out);
         self.overdue(frames.time, out);
         self.release(out, Released::default(), frames.time)

@@ -70,6 +70,12 @@ impl Multiplexed {
         }
     }
 
+    /// The numbers of the exchanges that began since this was asked last: each will be told.
+    pub(super) fn take_opened(&mut self) -> Vec<u64> {
+        let opened = self.connection.take_opened();
+        opened.into_iter().map(|stream| BY_STREAM | u64::from(stream)).collect()
+    }
+
     /// What was counted since this was asked last.
     pub(super) fn take_counts(&mut self) -> http2::Counts {
         self.connection.take_counts()

@@ -124,6 +124,11 @@ impl Connection {
         self.state.open()
     }
 
+    /// The streams that were opened since this was asked last.
+    pub fn take_opened(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.state.opened)
+    }
+
     /// What was counted since this was asked last.
     pub fn take_counts(&mut self) -> Counts {
         std::mem::take(&mut self.state.counts)

@@ -44,6 +44,8 @@ pub(super) struct State {
     /// The last stream that the client opened: later ones have higher ids.
     last_request: StreamId,
     next_ordinal: u64,
+    /// Streams that whoever asks next has not heard of.
+    pub(super) opened: Vec<u32>,
     /// No exchange is in doubt since earlier; `None` if none is.
     doubt: Option<BootNanos>,
     pub(super) counts: Counts,
@@ -61,6 +63,7 @@ impl State {
             streams: Streams::default(),
             last_request: StreamId::CONNECTION,
             next_ordinal: 0,
+            opened: Vec::new(),
             doubt: None,
             counts: Counts::default(),
         }
@@ -363,6 +366,7 @@ impl State {
             return;
         }
         self.streams.insert(id, stream);
+        self.opened.push(id.0);
         self.next_ordinal = self.next_ordinal.saturating_add(1);
         self.counts.exchanges += 1;
     }
