@@ -1,10 +1,12 @@
 //! The critical path: what the run was waiting for, at each moment, followed back from its end.
 //!
 //! From the end of a span one walks back to the child that ended last before, which is what the
-//! span was waiting for, goes through that child in the same way, and goes on from its start.
+//! span was waiting for, goes through that child in the same way, and goes on from its start. A child that
+//! was killed, with others begun and ended beside it, was in the background and is left out.
 
 use super::forest::{Forest, PerSlot, Slot};
 use super::node::{Node, Origin};
+use super::outcome::Outcome;
 use crate::span::UnixNanos;
 
 /// How many groups of one parent are looked at for one gap.
@@ -71,6 +73,8 @@ fn walk(
     singles.sort_by_key(|(slot, node)| (std::cmp::Reverse(node.end), node.start, *slot));
     groups.sort_by_key(|(slot, node, _)| (std::cmp::Reverse(node.busy), *slot));
     groups.truncate(MOST_GROUPS);
+    let besides: Vec<&Node> = groups.iter().map(|(_, node, _)| *node).collect();
+    drop_background(&mut singles, &besides);
 
     let mut own = Vec::new();
     let mut at = within.to;
@@ -91,6 +95,20 @@ fn walk(
     let own = share_out(own, &mut groups);
     work.extend(groups.into_iter().filter_map(|(slot, _, taken)| Some((slot, taken?))));
     own
+}
+
+/// Drops what was killed after others had begun and ended: whoever ended it had waited for those. The latest
+/// end is first.
+fn drop_background(singles: &mut Vec<(Slot, &Node)>, groups: &[&Node]) {
+    let mut latest_start = None;
+    singles.reverse();
+    singles.retain(|(_, node)| {
+        let contains = |other: &&Node| other.start >= node.start && other.end <= node.end;
+        let has_others = latest_start >= Some(node.start) || groups.iter().any(contains);
+        latest_start = latest_start.max(Some(node.start));
+        !(has_others && matches!(node.outcome, Outcome::Signal(_)))
+    });
+    singles.reverse();
 }
 
 /// When each member of a group ran is not known: it gets the gaps in which one had room. What is
@@ -124,9 +142,9 @@ fn share_out(gaps: Vec<Window>, groups: &mut [(Slot, &Node, Option<Window>)]) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::process;
+    use super::super::tests::{process, with};
     use super::*;
-    use crate::span::Span;
+    use crate::span::{Span, key};
 
     fn check(spans: &[Span], expected: &[(&str, &[(u64, u64)])]) {
         let forest = Forest::plant(spans.iter().map(Node::of).collect());
@@ -168,6 +186,28 @@ mod tests {
             &[process(1, 0, "root", 0..100), process(2, 1, "daemon", 0..101)],
             &[("root", &[(0, 100)])],
         );
+    }
+
+    #[test]
+    fn what_was_killed_beside_others_was_in_the_background() {
+        let killed = |time| with(process(2, 1, "killed", time), key::SIGNAL, 15);
+        let root = process(1, 0, "root", 0..100);
+        let one = process(3, 1, "one", 30..60);
+        check(
+            &[root.clone(), killed(10..90), one.clone()],
+            &[("root", &[(60, 100), (0, 30)]), ("one", &[(30, 60)])],
+        );
+        // As `timeout` does with what it waits for.
+        check(
+            &[root.clone(), killed(10..90)],
+            &[("root", &[(90, 100), (0, 10)]), ("killed", &[(10, 90)])],
+        );
+        let after = [
+            ("root", &[(90, 100), (60, 70), (0, 30)][..]),
+            ("one", &[(30, 60)]),
+            ("killed", &[(70, 90)]),
+        ];
+        check(&[root, killed(70..90), one], &after);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn process(id: u64, parent: u64, command: &str, time: Range<u64>) -> 
     }
 }
 
-fn with(mut span: Span, key: &'static str, value: i64) -> Span {
+pub(super) fn with(mut span: Span, key: &'static str, value: i64) -> Span {
     span.attributes.push(Attribute::new(key, value));
     span
 }
