@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Some(_) => tests.into_iter().map(|(name, body)| trial(name, &["bash"], body)).collect(),
         None => tests.into_iter().map(|(name, _)| lacking(name, "Collector")).collect(),
     };
-    need::run(trials)
+    need::run(trials, &[])
 }
 
 fn by_grpc() -> anyhow::Result<()> {

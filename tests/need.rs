@@ -68,7 +68,19 @@ impl Part {
     }
 }
 
-pub fn run(trials: Vec<Trial>) -> ExitCode {
+/// Runs all, or where `LYNCEUS_CORE` is set those with these names.
+pub fn run(mut trials: Vec<Trial>, core: &[&str]) -> ExitCode {
+    let is = |trial: &Trial, name: &str| {
+        trial.name().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let unknown = core.iter().find(|name| !trials.iter().any(|trial| is(trial, name)));
+    if let Some(name) = unknown {
+        eprintln!("no test has the name {name}, which is one of the core");
+        return ExitCode::FAILURE;
+    }
+    if env::var_os("LYNCEUS_CORE").is_some() {
+        trials.retain(|trial| core.iter().any(|name| is(trial, name)));
+    }
     let trials = Part::of_this_machine().take(trials);
     let arguments = Arguments::from_args();
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);

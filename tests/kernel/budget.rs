@@ -81,7 +81,7 @@ fn every_parent_arrives(run: &Run) -> anyhow::Result<()> {
 
 fn in_a_small_ring() -> anyhow::Result<()> {
     let each = (completeness::scale() / 10).to_string();
-    let options = ["--ring-bytes", "4096", "--requests-per-second", "0"];
+    let options = ["--capture", "auto", "--ring-bytes", "4096", "--requests-per-second", "0"];
     let run = run_with(&options, &peer::command("talk", &["4", &each]), |_| {})?;
     run.balances()?;
     ensure!(run.account()?.lost > 0, "nothing was lost: {}", run.stderr);

@@ -11,6 +11,7 @@ use crate::arch::Arch;
 use crate::clock::{self, Stopwatch};
 use crate::missing::Missing;
 use crate::setup::{self, Part};
+use crate::vm::{self, Choice};
 use crate::{ebpf, say};
 
 mod chart;
@@ -23,8 +24,8 @@ mod levels;
 /// its host part, as on a laptop without kernel tooling. unit: everything else that needs no
 /// kernel. chart: what Helm and Kustomize make of deploy/, and what they refuse. kernel: real
 /// programs on this kernel, as root or through sudo. collector: spans that arrive in a real
-/// OpenTelemetry Collector. cluster: the agent on a real Kubernetes. vm: the kernel tests on other kernels in QEMU. deny: licences, sources
-/// and advisories of the dependencies.
+/// OpenTelemetry Collector. cluster: the agent on a real Kubernetes. vm: the core of the kernel tests on other kernels in QEMU
+/// (all of them: `cargo xtask vm`). deny: licences, sources and advisories of the dependencies.
 ///
 /// A test on a kernel that fails is tried once more, and named at the end with what it said first.
 ///
@@ -105,7 +106,10 @@ impl Level {
             Self::Kernel => levels::kernel(rest),
             Self::Collector => levels::collector(rest),
             Self::Cluster => levels::cluster(),
-            Self::Vm => crate::vm::kernel_tests(Arch::OWN, &setup::SERIES, rest),
+            Self::Vm => {
+                let choice = if rest.is_empty() { Choice::Core } else { Choice::All };
+                vm::kernel_tests(Arch::OWN, &setup::SERIES, rest, choice)
+            }
         }
     }
 }

@@ -35,6 +35,15 @@ pub(super) struct Boot<'a> {
     pub(super) initramfs: &'a Path,
     pub(super) limit: Duration,
     pub(super) part: Part,
+    pub(super) choice: Choice,
+}
+
+/// Which tests are run, where no names are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    All,
+    /// Those that differ by kernel, one of each kind: `CORE` of `tests/kernel.rs`.
+    Core,
 }
 
 /// Which of the tests a machine runs, where several share them.
@@ -103,7 +112,11 @@ impl Boot<'_> {
         qemu.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.initramfs);
         // What the kernel does not know it puts into the environment of `/init`.
         let Part { nth, of } = self.part;
-        let parameters = format!("console={console} {COMMAND_LINE} LYNCEUS_PART={nth}/{of}");
+        let core = match self.choice {
+            Choice::All => "",
+            Choice::Core => " LYNCEUS_CORE=1",
+        };
+        let parameters = format!("console={console} {COMMAND_LINE} LYNCEUS_PART={nth}/{of}{core}");
         qemu.args(["-append", &parameters]);
         qemu
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
+pub(crate) use self::boot::Choice;
 use self::boot::{Boot, Ending, Part};
 use self::initramfs::Programs;
 use crate::arch::Arch;
@@ -65,21 +66,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let series =
         if arguments.kernel.is_empty() { SERIES.to_vec() } else { arguments.kernel.clone() };
     let counts = match &arguments.program {
-        Some(program) => on(arguments.arch, &series, None, program, &arguments.rest)?,
-        None => kernel_tests(arguments.arch, &series, &arguments.rest)?,
+        Some(program) => on(arguments.arch, &series, None, program, &arguments.rest, Choice::All)?,
+        None => kernel_tests(arguments.arch, &series, &arguments.rest, Choice::All)?,
     };
     say::result(&counts.to_string());
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Builds everything and runs the kernel tests on each of the kernels.
-pub(crate) fn kernel_tests(arch: Arch, series: &[Series], arguments: &[String]) -> Result<Counts> {
+pub(crate) fn kernel_tests(
+    arch: Arch,
+    series: &[Series],
+    arguments: &[String],
+    choice: Choice,
+) -> Result<Counts> {
     // Before minutes of compilation: a system without Debian's packages cannot do this at all.
     setup::machine(arch)?;
     ebpf::build(arch)?;
     let lynceus = executable::lynceus(Linking::Static(arch))?;
     let tests = executable::test_program("kernel", Linking::Static(arch))?;
-    on(arch, series, Some(&lynceus), &tests, arguments)
+    on(arch, series, Some(&lynceus), &tests, arguments, choice)
 }
 
 /// Boots every kernel with the same initramfs, as many at a time as there are processors.
@@ -89,6 +95,7 @@ fn on(
     lynceus: Option<&Path>,
     tests: &Path,
     arguments: &[String],
+    choice: Choice,
 ) -> Result<Counts> {
     let directory = paths::target().join("vm");
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
@@ -114,8 +121,8 @@ fn on(
             let name = format!("{}{}{}", series.name, arch.suffix(), part.suffix());
             let log = directory.join(format!("{name}.log"));
             let name = format!("kernel {name} ({})", kernel.version);
-            let boot =
-                Boot { machine: &machine, kernel, initramfs: &initramfs, limit: LIMIT, part };
+            let (machine, initramfs) = (&machine, &*initramfs);
+            let boot = Boot { machine, kernel, initramfs, limit: LIMIT, part, choice };
             counts = counts
                 + to_verdict(&name, &boot, &log).unwrap_or_else(|error| {
                     say::error(&error);
