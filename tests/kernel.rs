@@ -83,7 +83,7 @@ mod usage;
 use std::{env, process::ExitCode};
 
 /// What another kernel refuses or does otherwise shows in one of these, in a third of the time.
-const CORE: [&str; 23] = [
+const CORE: [&str; 26] = [
     "exec_from_a_thread_is_the_same_process",
     "leader_may_end_first",
     "new_pid_namespace_is_followed",
@@ -105,6 +105,9 @@ const CORE: [&str; 23] = [
     "fentry_sees_requests_completely",
     "kprobe_sees_requests_completely",
     "tracepoint_sees_requests_completely",
+    "kprobe_sees_requests_with_their_messages",
+    "tracepoint_sees_requests_with_their_messages",
+    "tracepoint_sees_requests_but_those_of_io_uring_behind_a_call",
     "doctor_says_that_run_works",
     "ten_thousand_at_once_are_all_there",
 ];

@@ -12,6 +12,9 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 /// A test: passes, or says why not.
 pub type Body = fn() -> anyhow::Result<()>;
 
+/// Characters that are shown of what a test said that is tried again.
+const SHOWN: usize = 600;
+
 /// Makes a trial; one that needs programs which are not there is ignored and says which.
 pub fn trial(name: &str, programs: &[&str], body: Body) -> Trial {
     let missing: Vec<&str> =
@@ -27,7 +30,10 @@ pub fn trial(name: &str, programs: &[&str], body: Body) -> Trial {
 /// says so: `cargo xtask test` names it at its end, with what it said first.
 fn tried(name: &str, body: Body) -> Result<(), Failed> {
     let Err(error) = body() else { return Ok(()) };
-    eprintln!("AGAIN {name}: {}", format!("{error:#}").replace(['\r', '\n'], " "));
+    // A verifier's log has megabytes, and its reason at the end.
+    let said = format!("{error:#}").replace(['\r', '\n'], " ");
+    let cut = said.chars().count().saturating_sub(SHOWN);
+    eprintln!("AGAIN {name}: {}", said.chars().skip(cut).collect::<String>());
     body().map_err(|error| Failed::from(format!("{error:#}")))
 }
 

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{
     Exchange, Peer,
-    recent::Recent,
+    multiplexed::Begun,
+    open::Open,
+    runs::Runs,
     translated::{ByEnd, Likeness, Requests},
 };
 use crate::{
@@ -26,41 +28,9 @@ struct Client {
     peer: Peer,
     /// When it moved its last byte, where it is closed: another may have its port since.
     last: Option<BootNanos>,
-    asked: Asked,
-    opened: Opened,
+    /// Which of its requests are told.
+    told: Runs,
     requests: Requests,
-}
-
-/// Which requests of HTTP/2 are told, by the numbers of their exchanges, which grow. 0 is none.
-#[derive(Debug, Default)]
-struct Opened {
-    first: u64,
-    /// All from the first to here; behind it those are that are remembered one by one.
-    all_until: u64,
-    latest: u64,
-}
-
-/// Of which requests of HTTP/1 the head was seen: those are told.
-#[derive(Debug, Default)]
-struct Asked {
-    /// The number of the last.
-    latest: u32,
-    /// A bit each: the lowest is that of the last.
-    told: u64,
-}
-
-impl Asked {
-    fn insert(&mut self, ordinal: u32) {
-        let ahead = ordinal.wrapping_sub(self.latest);
-        self.told = self.told.checked_shl(ahead).unwrap_or_default() | 1;
-        self.latest = ordinal;
-    }
-
-    /// `None` where it is not known yet.
-    fn contains(&self, ordinal: u32) -> Option<bool> {
-        let behind = self.latest.checked_sub(ordinal)?;
-        Some(self.told.checked_shr(behind).unwrap_or_default() & 1 != 0)
-    }
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +40,6 @@ pub(super) struct Clients {
     order: VecDeque<Pair>,
     /// No other pairs than those of `by_ends` are in it.
     by_end: ByEnd,
-    /// Requests of HTTP/2 on connections of which something was lost.
-    opened: Recent<(ConnectionId, u64)>,
 }
 
 /// A request as its server knows it.
@@ -127,8 +95,8 @@ impl Clients {
     pub(super) fn insert(&mut self, connection: &Connection) {
         let pair = connection.ends.pair();
         let peer = Peer { owner: connection.owner, connection: connection.connection };
-        let (asked, opened) = (Asked::default(), Opened::default());
-        let client = Client { peer, last: None, asked, opened, requests: Requests::default() };
+        let (told, requests) = (Runs::default(), Requests::default());
+        let client = Client { peer, last: None, told, requests };
         if self.by_ends.insert(pair, client).is_none() {
             self.order.push_back(pair);
             self.by_end.insert(pair);
@@ -141,27 +109,22 @@ impl Clients {
         }
     }
 
-    /// The request with this number is this one.
-    pub(super) fn asked(&mut self, connection: &Connection, ordinal: u32, likeness: Likeness) {
+    /// A request of HTTP/1: its head is whole.
+    pub(super) fn asked(&mut self, connection: &Connection, request: &Open) {
         if let Some(client) = self.at(connection) {
-            client.asked.insert(ordinal);
-            client.requests.insert(ordinal, likeness);
+            client.told.insert_next(request.ordinal.into(), request.owner);
+            client.requests.insert(request.ordinal, request.likeness());
         }
     }
 
-    /// A request of HTTP/2 with this number begins. Where something of the connection was lost, one before
-    /// it may have been, too.
-    pub(super) fn opened(&mut self, connection: &Connection, ordinal: u64, has_losses: bool) {
+    /// What began on a connection of HTTP/2.
+    pub(super) fn opened(&mut self, connection: &Connection, owner: TaskId, begun: &[Begun]) {
         let Some(client) = self.at(connection) else { return };
-        let opened = &mut client.opened;
-        if opened.first == 0 {
-            (opened.first, opened.all_until) = (ordinal, ordinal);
-        }
-        opened.latest = opened.latest.max(ordinal);
-        if has_losses {
-            self.opened.insert((connection.connection, ordinal));
-        } else {
-            opened.all_until = opened.latest;
+        for one in begun {
+            match one {
+                Begun::Exchange(ordinal) => client.told.insert(*ordinal, owner),
+                Begun::Unseen => client.told.breaks(),
+            }
         }
     }
 
@@ -200,7 +163,7 @@ impl Clients {
     pub(super) fn sight(&self, served: &Served) -> Sight {
         let exact = self.by_ends.get(&served.client());
         match exact.filter(|client| client.was_there(served.connection)) {
-            Some(client) => client.sight(served.ordinal, &self.opened),
+            Some(client) => client.sight(served.ordinal),
             None => {
                 self.translated(served).map_or(Sight::Nobody, |client| Sight::Told(client.peer))
             }
@@ -227,90 +190,11 @@ impl Client {
     }
 
     /// What is known of its request with this number.
-    fn sight(&self, ordinal: u64, opened: &Recent<(ConnectionId, u64)>) -> Sight {
-        let connection = self.peer.connection;
-        let is_told = match u32::try_from(ordinal) {
-            Ok(ordinal) => self.asked.contains(ordinal),
-            Err(_by_stream) => {
-                let known = self.opened.contains(ordinal);
-                known.map(|is_one| is_one || opened.contains(&(connection, ordinal)))
-            }
-        };
-        match is_told {
-            Some(true) => Sight::Told(self.peer),
-            None if self.last.is_none() => Sight::Awaited(connection),
-            Some(false) | None => Sight::Untold,
+    fn sight(&self, ordinal: u64) -> Sight {
+        match self.told.owner(ordinal) {
+            Some(Some(owner)) => Sight::Told(Peer { owner, ..self.peer }),
+            None if self.last.is_none() => Sight::Awaited(self.peer.connection),
+            Some(None) | None => Sight::Untold,
         }
-    }
-}
-
-impl Opened {
-    /// `None` where it is not known yet.
-    fn contains(&self, ordinal: u64) -> Option<bool> {
-        (ordinal <= self.latest).then(|| (self.first..=self.all_until).contains(&ordinal))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use abi::socket as wire;
-
-    use super::*;
-    use crate::{
-        decode::decode,
-        event::Event,
-        exchange::tests::{ID, announced, client},
-    };
-
-    #[test]
-    fn of_http2_all_are_told_until_something_was_lost_and_then_those_that_were_seen() {
-        let connection = |record: &[u8]| match decode(record) {
-            Ok(Event::Connection(connection)) => connection,
-            other => panic!("{other:?}"),
-        };
-        let client = connection(&client());
-        let server = connection(&announced(wire::Role::SERVER, 80, 40_000, ID.sock));
-        let stream = |id: u64| (1 << 32) | id;
-        let mut clients = Clients::default();
-        clients.insert(&client);
-        let check = |clients: &Clients, id, expected: Option<bool>| {
-            let Connection { ends, connection, .. } = server;
-            let served = Served { ends, connection, ordinal: stream(id), likeness: None };
-            let found = match clients.sight(&served) {
-                Sight::Told(_) => Some(true),
-                Sight::Untold => Some(false),
-                Sight::Awaited(_) => None,
-                Sight::Nobody => panic!("nobody"),
-            };
-            assert_eq!(found, expected, "{id}");
-        };
-        check(&clients, 3, None);
-        for (id, has_losses) in [(3, false), (7, false), (9, true), (13, true)] {
-            clients.opened(&client, stream(id), has_losses);
-        }
-        for (id, expected) in [(1, false), (3, true), (5, true), (9, true), (11, false), (13, true)]
-        {
-            check(&clients, id, Some(expected));
-        }
-        check(&clients, 15, None);
-        clients.closed(&client, BootNanos(u64::MAX));
-        check(&clients, 15, Some(false));
-    }
-
-    #[test]
-    fn of_the_last_requests_is_known_which_were_told() {
-        let mut asked = Asked::default();
-        let check = |asked: &Asked, ordinal, expected| {
-            assert_eq!(asked.contains(ordinal), expected, "{ordinal} of {asked:?}");
-        };
-        check(&asked, 1, None);
-        for ordinal in [1, 2, 5] {
-            asked.insert(ordinal);
-        }
-        let expected = [Some(true), Some(true), Some(false), Some(false), Some(true), None];
-        (1..).zip(expected).for_each(|(ordinal, expected)| check(&asked, ordinal, expected));
-        asked.insert(500);
-        check(&asked, 5, Some(false));
-        check(&asked, 500, Some(true));
     }
 }

@@ -16,6 +16,7 @@ mod open;
 mod pods;
 mod programs;
 mod recent;
+mod runs;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use self::{
     clients::Clients,
     conversation::{Conversation, Ended},
     late::Late,
+    multiplexed::Begun,
     threads::Threads,
     unjoined::Unjoined,
 };
@@ -188,7 +190,7 @@ impl Exchanges {
         conversation.records += 1;
         if connection.role == Role::Client {
             self.clients.insert(connection);
-            out.extend(self.unjoined.joined(connection));
+            self.unjoined.joined(connection);
         }
         self.held += 1;
         self.release(out, Released::default(), connection.time)
@@ -225,8 +227,8 @@ impl Exchanges {
             released.unpaired += whole.unpaired;
             released.refused += whole.refused;
             if let Some((client, request)) = conversation.asked_by_client(head) {
-                self.clients.asked(client, request.ordinal, request.likeness());
-                out.extend(self.unjoined.asked(client.connection, request.ordinal.into()));
+                self.clients.asked(client, request);
+                self.unjoined.asked(client.connection, request.ordinal.into());
             }
         }
         conversation.has_losses |= released.unpaired > 0;
@@ -265,14 +267,14 @@ impl Exchanges {
             multiplexed.bytes(&Frames { offset: 0, bytes: &before, counted: None, ..*frames });
         }
         multiplexed.bytes(frames);
-        let opened = multiplexed.take_opened();
-        self.http2 += conversation.take_counts();
+        let begun = multiplexed.take_begun();
         if announced.role == Role::Client {
-            for ordinal in opened {
-                self.clients.opened(&announced, ordinal, conversation.has_losses);
-                out.extend(self.unjoined.asked(frames.connection, ordinal));
+            self.clients.opened(&announced, frames.owner, &begun);
+            if let Some(Begun::Exchange(latest)) = begun.last() {
+                self.unjoined.asked(frames.connection, *latest);
             }
         }
+        self.http2 += conversation.take_counts();
         conversation.tell_multiplexed(out);
         self.overdue(frames.time, out);
         self.release(out, Released::default(), frames.time)
@@ -305,7 +307,7 @@ impl Exchanges {
         conversation.records += 1;
         if let Some(announced) = &conversation.announced {
             self.clients.closed(announced, closed.last);
-            out.extend(self.unjoined.asked(closed.connection, u64::MAX));
+            self.unjoined.asked(closed.connection, u64::MAX);
         }
         let ending = match closed.reason {
             CloseReason::Socket => Ending::Closed(closed.error),

@@ -12,6 +12,15 @@ use crate::{
 /// Exchanges are numbered by their streams, apart from those of HTTP/1 before an upgrade.
 pub(super) const BY_STREAM: u64 = 1 << 32;
 
+/// A request begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begun {
+    /// The exchange with this number, which will be told.
+    Exchange(u64),
+    /// Some of which nothing will be told, or none: a part of the connection was not seen.
+    Unseen,
+}
+
 #[derive(Debug)]
 pub(super) struct Multiplexed {
     announced: Connection,
@@ -70,10 +79,14 @@ impl Multiplexed {
         }
     }
 
-    /// The numbers of the exchanges that began since this was asked last: each will be told.
-    pub(super) fn take_opened(&mut self) -> Vec<u64> {
+    /// What began since this was asked last.
+    pub(super) fn take_begun(&mut self) -> Vec<Begun> {
         let opened = self.connection.take_opened();
-        opened.into_iter().map(|stream| BY_STREAM | u64::from(stream)).collect()
+        let begun = opened.into_iter().map(|stream| match stream {
+            Some(stream) => Begun::Exchange(BY_STREAM | u64::from(stream)),
+            None => Begun::Unseen,
+        });
+        begun.collect()
     }
 
     /// What was counted since this was asked last.

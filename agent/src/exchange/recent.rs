@@ -1,11 +1,11 @@
-//! What was decided of exchanges, as long as it may be asked for.
+//! The last of a kind: what is remembered as long as it may be asked for.
 
 use std::{
     collections::{HashSet, VecDeque},
     hash::Hash,
 };
 
-/// Exchanges that are remembered; the oldest are forgotten first.
+/// That are remembered; the oldest are forgotten first.
 const MAX_DECIDED: usize = 16 * 1024;
 
 /// The last so many that were inserted.

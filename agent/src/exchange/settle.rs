@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Ending, Exchanges, Released, Told, conversation::Conversation};
+use super::{Ending, Exchange, Exchanges, Released, Told, conversation::Conversation};
 use crate::event::{BootNanos, CloseReason, Closed, ConnectionId, TaskId};
 
 /// Later than everything.
@@ -19,7 +19,7 @@ impl Exchanges {
     pub fn finish(&mut self, now: BootNanos, out: &mut Vec<Told>) -> Released {
         let left = self.conversations.drain().collect();
         let mut released = self.end_all(left, now, out);
-        out.extend(self.unjoined.all());
+        self.unjoined.all();
         released.over_budget = self.place(out, END);
         self.held = 0;
         released
@@ -38,7 +38,7 @@ impl Exchanges {
         let theirs = self.conversations.extract_if(|_, conversation| is_theirs(conversation));
         let theirs = theirs.collect();
         let released = self.end_all(theirs, now, out);
-        out.extend(self.unjoined.stop(owners));
+        self.unjoined.stop(owners);
         let released = self.release(out, released, END);
         self.clients.forget(owners);
         released
@@ -77,7 +77,7 @@ impl Exchanges {
             };
             if let Some(announced) = &conversation.announced {
                 self.clients.closed(announced, now);
-                out.extend(self.unjoined.asked(connection, u64::MAX));
+                self.unjoined.asked(connection, u64::MAX);
             }
             let one = self.close(&mut conversation, &closed, Ending::Unseen, out);
             released.settled += one.settled;
@@ -93,7 +93,7 @@ impl Exchanges {
                 conversation.overdue(ordinal, out);
             }
         }
-        out.extend(std::iter::from_fn(|| self.unjoined.due(now)));
+        self.unjoined.due(now);
     }
 
     /// Keeps the account of what is held. `told` is what came with the one record at hand.
@@ -114,12 +114,10 @@ impl Exchanges {
     /// Says what each was part of, and leaves out what is to wait, and what is beyond the budget: of how
     /// many records.
     fn place(&mut self, told: &mut Vec<Told>, now: BootNanos) -> u32 {
-        for one in told.iter_mut() {
-            if let Told::Exchange(exchange) = one {
-                self.threads.over(exchange);
-                self.clients.join(exchange);
-            }
-        }
+        exchanges(told).for_each(|exchange| self.threads.over(exchange));
+        // Of those that waited that was said before.
+        told.append(self.unjoined.given());
+        exchanges(told).for_each(|exchange| self.clients.join(exchange));
         self.unjoined.keep(told, &self.clients, now);
         let mut over_budget = 0;
         told.retain_mut(|told| {
@@ -131,4 +129,11 @@ impl Exchanges {
         });
         over_budget
     }
+}
+
+fn exchanges(told: &mut [Told]) -> impl Iterator<Item = &mut Exchange> {
+    told.iter_mut().filter_map(|one| match one {
+        Told::Exchange(exchange) => Some(&mut **exchange),
+        Told::Refused(_) => None,
+    })
 }

@@ -17,7 +17,7 @@ use crate::event::{BootNanos, Connection, ConnectionId, Role, TaskId};
 
 /// The age of a connection until which its client is awaited, and of an exchange until which its request is.
 pub(super) const AWAITED_NS: u64 = 200_000_000;
-/// That wait at one time; what comes then does not.
+/// That wait for their client at one time, and as many for its request; what comes then does not.
 pub(super) const MAX_UNJOINED: usize = 1024;
 
 #[derive(Debug, Default)]
@@ -29,7 +29,9 @@ pub(super) struct Unjoined {
     /// Clients' ends whose records are held elsewhere, the client's first. Whoever holds them bounds them.
     held: HashSet<Pair>,
     /// Those of which the client is known by its connection, the oldest ends first.
-    for_asked: VecDeque<(ConnectionId, Waiting)>,
+    for_asked: Vec<(ConnectionId, Waiting)>,
+    /// They wait no longer.
+    given: Vec<Told>,
 }
 
 type Waiting = (Served, Box<Exchange>);
@@ -43,41 +45,38 @@ enum Awaits {
 impl Unjoined {
     /// Takes what is to wait out of `told`.
     pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
-        let all = std::mem::take(told);
-        for one in all {
-            let awaits = match &one {
-                Told::Exchange(exchange) if self.len() < MAX_UNJOINED => {
-                    self.awaits(exchange, clients, now)
-                }
-                Told::Exchange(_) | Told::Refused(_) => None,
+        for one in std::mem::take(told) {
+            let Told::Exchange(exchange) = one else {
+                told.push(one);
+                continue;
             };
-            match (one, awaits) {
-                (Told::Exchange(exchange), Some(Awaits::Client(served))) => {
-                    self.waiting.push_back((served, exchange));
+            match self.awaits(&exchange, clients, now) {
+                Some(Awaits::Client(served)) => self.waiting.push_back((served, exchange)),
+                Some(Awaits::Request(client, served)) => {
+                    self.for_asked.push((client, (served, exchange)));
                 }
-                (Told::Exchange(exchange), Some(Awaits::Request(client, served))) => {
-                    self.for_asked.push_back((client, (served, exchange)));
-                }
-                (one, _) => told.push(one),
+                None => told.push(Told::Exchange(exchange)),
             }
         }
     }
 
-    fn len(&self) -> usize {
-        self.waiting.len() + self.for_held.len() + self.for_asked.len()
+    /// What waits no longer, and was not taken since.
+    pub(super) fn given(&mut self) -> &mut Vec<Told> {
+        &mut self.given
     }
 
     fn awaits(&self, exchange: &Exchange, clients: &Clients, now: BootNanos) -> Option<Awaits> {
         let served = unjoined(exchange)?;
+        let has_room = self.waiting.len() + self.for_held.len() < MAX_UNJOINED;
+        let may_come = || served.is_young(now) || self.held.contains(&served.client());
         match clients.sight(&served) {
-            Sight::Awaited(client) => {
-                is_young(exchange, now).then_some(Awaits::Request(client, served))
+            Sight::Awaited(client)
+                if self.for_asked.len() < MAX_UNJOINED && is_young(exchange.last, now) =>
+            {
+                Some(Awaits::Request(client, served))
             }
-            Sight::Nobody => {
-                let is_awaited = served.is_young(now) || self.held.contains(&served.client());
-                is_awaited.then_some(Awaits::Client(served))
-            }
-            Sight::Told(_) | Sight::Untold => None,
+            Sight::Nobody if has_room && may_come() => Some(Awaits::Client(served)),
+            Sight::Told(_) | Sight::Awaited(_) | Sight::Untold | Sight::Nobody => None,
         }
     }
 
@@ -91,72 +90,71 @@ impl Unjoined {
         let pair = client.ends.pair();
         self.held.remove(&pair);
         // They are not young: the next that is due is one of them.
-        let its = self.for_held.extract_if(.., |(server, _)| server.client() == pair);
+        let its = self.for_held.extract_if(.., |(served, _)| served.client() == pair);
         its.for_each(|one| self.waiting.push_front(one));
     }
 
     /// Gives those that waited for this client.
-    pub(super) fn joined(&mut self, client: &Connection) -> Vec<Told> {
+    pub(super) fn joined(&mut self, client: &Connection) {
         let pair = client.ends.pair();
         self.held.remove(&pair);
-        self.take(|(server, _)| server.client() == pair)
+        self.give(|(served, _)| served.client() == pair);
     }
 
     /// Gives those that waited for the client's request with this number on this connection, or for one
     /// before it, which is not told any more.
-    pub(super) fn asked(&mut self, client: ConnectionId, ordinal: u64) -> Vec<Told> {
-        let is_known = |(on, (served, _)): &(ConnectionId, Waiting)| {
-            *on == client && served.ordinal <= ordinal
-        };
-        let (known, others): (VecDeque<_>, _) = self.for_asked.drain(..).partition(is_known);
-        self.for_asked = others;
-        known.into_iter().map(|(_, (_, exchange))| Told::Exchange(exchange)).collect()
+    pub(super) fn asked(&mut self, client: ConnectionId, ordinal: u64) {
+        self.give_asked(|(on, (served, _))| *on == client && served.ordinal <= ordinal);
     }
 
     /// Gives those of these processes.
-    pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) -> Vec<Told> {
-        self.take(|(_, exchange)| owners.contains(&exchange.owner))
-    }
-
-    fn take(&mut self, is_wanted: impl Fn(&Waiting) -> bool) -> Vec<Told> {
-        let (wanted, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(&is_wanted);
-        self.waiting = others;
-        let (asked, others): (VecDeque<_>, _) =
-            self.for_asked.drain(..).partition(|(_, one)| is_wanted(one));
-        self.for_asked = others;
-        let held = self.for_held.extract_if(.., |one| is_wanted(one));
-        let asked = asked.into_iter().map(|(_, one)| one);
-        let all = wanted.into_iter().chain(held).chain(asked);
-        all.map(|(_, exchange)| Told::Exchange(exchange)).collect()
-    }
-
-    /// The next that does not wait any longer.
-    pub(super) fn due(&mut self, now: BootNanos) -> Option<Told> {
-        while let Some(one) = self.waiting.pop_front_if(|(server, _)| !server.is_young(now)) {
-            if !self.held.contains(&one.0.client()) {
-                return Some(Told::Exchange(one.1));
-            }
-            self.for_held.push(one);
-        }
-        let asked = self.for_asked.pop_front_if(|(_, (_, exchange))| !is_young(exchange, now));
-        asked.map(|(_, (_, exchange))| Told::Exchange(exchange))
+    pub(super) fn stop(&mut self, owners: &HashSet<TaskId>) {
+        self.give(|(_, exchange)| owners.contains(&exchange.owner));
     }
 
     /// Gives all, for nothing comes any more.
-    pub(super) fn all(&mut self) -> Vec<Told> {
+    pub(super) fn all(&mut self) {
         self.held.clear();
-        self.take(|_| true)
+        self.give(|_| true);
+    }
+
+    fn give(&mut self, is_wanted: impl Fn(&Waiting) -> bool) {
+        let (wanted, others): (VecDeque<_>, _) = self.waiting.drain(..).partition(&is_wanted);
+        self.waiting = others;
+        let held = self.for_held.extract_if(.., |one| is_wanted(one));
+        self.given.extend(wanted.into_iter().chain(held).map(|(_, one)| Told::Exchange(one)));
+        self.give_asked(|(_, one)| is_wanted(one));
+    }
+
+    fn give_asked(&mut self, is_wanted: impl Fn(&(ConnectionId, Waiting)) -> bool) {
+        let wanted = self.for_asked.extract_if(.., |one| is_wanted(one));
+        self.given.extend(wanted.map(|(_, (_, exchange))| Told::Exchange(exchange)));
+    }
+
+    /// Gives those that do not wait any longer.
+    pub(super) fn due(&mut self, now: BootNanos) {
+        while let Some(one) = self.waiting.pop_front_if(|(served, _)| !served.is_young(now)) {
+            if self.held.contains(&one.0.client()) {
+                self.for_held.push(one);
+            } else {
+                self.given.push(Told::Exchange(one.1));
+            }
+        }
+        let is_due = |(_, (_, exchange)): &(ConnectionId, Waiting)| !is_young(exchange.last, now);
+        if self.for_asked.first().is_some_and(is_due) {
+            self.give_asked(is_due);
+        }
     }
 }
 
 impl Served {
     fn is_young(&self, now: BootNanos) -> bool {
-        now.0.saturating_sub(self.connection.since_ns) < AWAITED_NS
+        is_young(BootNanos(self.connection.since_ns), now)
     }
 }
 
-fn is_young(exchange: &Exchange, now: BootNanos) -> bool {
-    now.0.saturating_sub(exchange.last.0) < AWAITED_NS
+fn is_young(since: BootNanos, now: BootNanos) -> bool {
+    now.0.saturating_sub(since.0) < AWAITED_NS
 }
 
 /// The request of which the client decides where this exchange stands, and is not known.

@@ -133,8 +133,8 @@ pub struct AgentOptions {
     /// of another version, takes it away and begins anew. Where it is not possible, the agent says why
     #[arg(long, value_name = "DIR", help_heading = "Restart")]
     pub pin: Option<PathBuf>,
-    /// Whose agent it is, in the namespace POD_NAMESPACE: where this DaemonSet is gone when the agent ends,
-    /// nothing stays attached
+    /// Whose agent it is, in the namespace POD_NAMESPACE: where this DaemonSet is gone when the agent ends, or
+    /// has no argument --pin=DIR with the same folder, nothing stays attached
     #[arg(long, value_name = "NAME", help_heading = "Restart", requires = "pin")]
     pub daemon_set: Option<String>,
 

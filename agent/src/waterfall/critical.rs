@@ -2,7 +2,7 @@
 //!
 //! From the end of a span one walks back to the child that ended last before, which is what the
 //! span was waiting for, goes through that child in the same way, and goes on from its start. A child that
-//! was killed, with others begun and ended beside it, was in the background and is left out.
+//! was told to end, with others begun and ended beside it, was in the background and is left out.
 
 use super::forest::{Forest, PerSlot, Slot};
 use super::node::{Node, Origin};
@@ -47,10 +47,11 @@ pub(super) fn path(forest: &Forest) -> Path {
         return path;
     };
     let mut work = Vec::new();
-    walk(forest, &entries, whole, &mut work);
+    walk(forest, None, &entries, whole, &mut work);
     // No node is walked twice: each is the child of one parent, taken at most once from it.
     while let Some((slot, window)) = work.pop() {
-        let own = walk(forest, forest.children(slot), window, &mut work);
+        let parent = forest.nodes.get(slot);
+        let own = walk(forest, parent, forest.children(slot), window, &mut work);
         path.set(slot, Some(Waited { whole: window, own }));
     }
     path
@@ -59,6 +60,7 @@ pub(super) fn path(forest: &Forest) -> Path {
 /// Gives `work` the children waited for within the window; returns the time between them.
 fn walk(
     forest: &Forest,
+    parent: Option<&Node>,
     children: &[Slot],
     within: Window,
     work: &mut Vec<(Slot, Window)>,
@@ -72,9 +74,12 @@ fn walk(
     // Of those that end together the one that started first explains more.
     singles.sort_by_key(|(slot, node)| (std::cmp::Reverse(node.end), node.start, *slot));
     groups.sort_by_key(|(slot, node, _)| (std::cmp::Reverse(node.busy), *slot));
+    // What a parent was ended with, it may have waited for.
+    if !parent.is_some_and(was_told_to_end) {
+        let besides: Vec<&Node> = groups.iter().map(|(_, node, _)| *node).collect();
+        drop_background(&mut singles, &besides);
+    }
     groups.truncate(MOST_GROUPS);
-    let besides: Vec<&Node> = groups.iter().map(|(_, node, _)| *node).collect();
-    drop_background(&mut singles, &besides);
 
     let mut own = Vec::new();
     let mut at = within.to;
@@ -97,8 +102,13 @@ fn walk(
     own
 }
 
-/// Drops what was killed after others had begun and ended: whoever ended it had waited for those. The latest
-/// end is first.
+/// Whether another process ended it: by SIGHUP, SIGINT, SIGKILL or SIGTERM (signal(7)).
+fn was_told_to_end(node: &Node) -> bool {
+    matches!(node.outcome, Outcome::Signal(1 | 2 | 9 | 15))
+}
+
+/// Drops what was told to end after others had begun and ended: whoever did that had waited for those. The
+/// latest end is first.
 fn drop_background(singles: &mut Vec<(Slot, &Node)>, groups: &[&Node]) {
     let mut latest_start = None;
     singles.reverse();
@@ -106,7 +116,7 @@ fn drop_background(singles: &mut Vec<(Slot, &Node)>, groups: &[&Node]) {
         let contains = |other: &&Node| other.start >= node.start && other.end <= node.end;
         let has_others = latest_start >= Some(node.start) || groups.iter().any(contains);
         latest_start = latest_start.max(Some(node.start));
-        !(has_others && matches!(node.outcome, Outcome::Signal(_)))
+        !(has_others && was_told_to_end(node))
     });
     singles.reverse();
 }
@@ -189,8 +199,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_killed_beside_others_was_in_the_background() {
-        let killed = |time| with(process(2, 1, "killed", time), key::SIGNAL, 15);
+    fn what_was_told_to_end_beside_others_was_in_the_background() {
+        let ended = |time, signal| with(process(2, 1, "killed", time), key::SIGNAL, signal);
+        let killed = |time| ended(time, 15);
         let root = process(1, 0, "root", 0..100);
         let one = process(3, 1, "one", 30..60);
         check(
@@ -207,7 +218,11 @@ mod tests {
             ("one", &[(30, 60)]),
             ("killed", &[(70, 90)]),
         ];
-        check(&[root, killed(70..90), one], &after);
+        check(&[root.clone(), killed(70..90), one.clone()], &after);
+        // One that crashed, and one that was ended together with its parent.
+        let waited = [("root", &[(90, 100), (0, 10)][..]), ("killed", &[(10, 90)])];
+        check(&[root.clone(), ended(10..90, 11), one.clone()], &waited);
+        check(&[with(root, key::SIGNAL, 15), killed(10..90), one], &waited);
     }
 
     #[test]

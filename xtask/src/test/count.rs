@@ -12,7 +12,7 @@ use crate::{command, say};
 const SHOWN_FAILURES: usize = 5;
 const SHOWN_LINES: usize = 30;
 /// Characters of a reason in the summary.
-const LONGEST_REASON: usize = 300;
+const LONGEST_REASON: usize = 600;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Counts {

@@ -69,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some(program) => on(arguments.arch, &series, None, program, &arguments.rest, Choice::All)?,
         None => kernel_tests(arguments.arch, &series, &arguments.rest, Choice::All)?,
     };
+    counts.again.iter().for_each(|said| say::result(&format!("tried again: {said}")));
     say::result(&counts.to_string());
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

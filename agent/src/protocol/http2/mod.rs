@@ -124,8 +124,9 @@ impl Connection {
         self.state.open()
     }
 
-    /// The streams that were opened since this was asked last.
-    pub fn take_opened(&mut self) -> Vec<u32> {
+    /// The client's streams that were opened since this was asked last, and `None` where others may have been
+    /// that were not seen, or have no exchange.
+    pub fn take_opened(&mut self) -> Vec<Option<u32>> {
         std::mem::take(&mut self.state.opened)
     }
 

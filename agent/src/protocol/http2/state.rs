@@ -44,8 +44,8 @@ pub(super) struct State {
     /// The last stream that the client opened: later ones have higher ids.
     last_request: StreamId,
     next_ordinal: u64,
-    /// Streams that whoever asks next has not heard of.
-    pub(super) opened: Vec<u32>,
+    /// The client's streams that whoever asks next has not heard of; `None` is any number of unseen ones.
+    pub(super) opened: Vec<Option<u32>>,
     /// No exchange is in doubt since earlier; `None` if none is.
     doubt: Option<BootNanos>,
     pub(super) counts: Counts,
@@ -142,9 +142,19 @@ impl State {
         }
         self.decoders.of_mut(direction).forget();
         self.forget_settings();
+        if direction == Direction::Request {
+            self.may_miss_request();
+        }
         self.streams.iter_mut().for_each(|stream| stream.mark_in_doubt(direction, out.time));
         if self.streams.len() > 0 {
             self.doubt.get_or_insert(out.time);
+        }
+    }
+
+    /// A request may have begun that has no exchange.
+    fn may_miss_request(&mut self) {
+        if self.opened.last() != Some(&None) {
+            self.opened.push(None);
         }
     }
 
@@ -312,6 +322,7 @@ impl State {
         self.last_request = self.last_request.max(id);
         let Some(fields) = fields else {
             self.counts.requests_unreadable += 1;
+            self.may_miss_request();
             return;
         };
         if !is_new {
@@ -350,6 +361,7 @@ impl State {
         let has_unknown = fields.has_unknown();
         let Some(head) = fields.request() else {
             self.counts.requests_unmatched += 1;
+            self.may_miss_request();
             return;
         };
         let mut stream = Stream::new(self.next_ordinal, head, times);
@@ -363,10 +375,13 @@ impl State {
         }
         if !self.streams.has_room_for(&stream) {
             self.counts.streams_refused += 1;
+            self.may_miss_request();
             return;
         }
         self.streams.insert(id, stream);
-        self.opened.push(id.0);
+        if id.is_clients() {
+            self.opened.push(Some(id.0));
+        }
         self.next_ordinal = self.next_ordinal.saturating_add(1);
         self.counts.exchanges += 1;
     }

@@ -39,9 +39,5 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 {{- with $values.otlp.metricsEndpoint }}{{ $_ := set $config "otlpMetrics" . }}{{ end -}}
 {{- with $values.admin.port }}{{ $_ := set $config "admin" (printf "[::]:%d" (int .)) }}{{ end -}}
-{{- if $values.pin.enabled -}}
-{{- $_ := set $config "pin" (printf "/host/sys/fs/bpf/%s" (include "lynceus.agent" .)) -}}
-{{- $_ := set $config "daemonSet" (include "lynceus.agent" .) -}}
-{{- end -}}
 {{- toYaml $config }}
 {{- end }}

@@ -16,7 +16,8 @@ pub(super) fn ensure(cluster: &Cluster) -> Result<()> {
     if cluster.kubectl(&["get", DAEMON, "--namespace", NAMESPACE]).is_err() {
         install(cluster, &[])?;
     }
-    wait(cluster)
+    // A test that failed may have taken it away.
+    bring_back(cluster)
 }
 
 /// With these values of the chart beside those that it has in all tests, and without those of before.
