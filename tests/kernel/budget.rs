@@ -23,11 +23,12 @@ const EVENT: &str = "lynceus.requests.over_budget";
 const KINDS: [&str; 2] = ["client", "server"];
 
 pub(crate) fn trials(lack: Option<&str>) -> Vec<Trial> {
-    let tests: [(&str, &[&str], Body); 4] = [
+    let tests: [(&str, &[&str], Body); 5] = [
         ("requests_beyond_the_budget_are_counted", &[], between_threads),
         ("requests_beyond_the_budget_of_nginx", &["nginx", "h2load"], nginx),
         ("requests_beyond_the_budget_over_http2", &["nghttpd", "h2load"], over_http2),
         ("requests_in_a_small_ring_stand_below_what_is_told", &[], in_a_small_ring),
+        ("requests_over_http2_in_a_small_ring", &["nghttpd", "h2load"], http2_in_a_small_ring),
     ];
     let each = tests.into_iter();
     each.map(|(name, programs, body)| match lack {
@@ -120,14 +121,26 @@ fn nginx() -> anyhow::Result<()> {
     check(&run, requests, 100)
 }
 
-/// The kernel side passes all of it on; what is beyond is left out later.
-fn over_http2() -> anyhow::Result<()> {
+fn http2_in_a_small_ring() -> anyhow::Result<()> {
+    let run = loaded("20000", "4", &["--ring-bytes", "65536", "--requests-per-second", "0"])?;
+    run.balances()?;
+    ensure!(run.account()?.lost > 0, "nothing was lost: {}", run.stderr);
+    every_parent_arrives(&run)
+}
+
+/// A server of HTTP/2 that is asked so often, on so many connections.
+fn loaded(requests: &str, connections: &str, options: &[&str]) -> anyhow::Result<Run> {
     let port = port::free()?;
     let server = words(&[&need::program("nghttpd")?, "--no-tls", "-d", "/etc", &port.to_string()]);
     let url = format!("http://127.0.0.1:{port}/hostname");
-    let load = words(&[&need::program("h2load")?, "-n", "500", "-c", "2", "-m", "10", &url]);
-    let run = Stage { port, server, variables: &[] }
-        .play_with(&["--requests-per-second", "50"], &[load])?;
+    let h2load = need::program("h2load")?;
+    let load = words(&[&h2load, "-n", requests, "-c", connections, "-m", "10", &url]);
+    Stage { port, server, variables: &[] }.play_with(options, &[load])
+}
+
+/// The kernel side passes all of it on; what is beyond is left out later.
+fn over_http2() -> anyhow::Result<()> {
+    let run = loaded("500", "2", &["--requests-per-second", "50"])?;
     ensure!(run.stderr.contains("over_budget"), "{}", run.stderr);
     run.balances()?;
     check(&run, 500, 50)

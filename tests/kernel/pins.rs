@@ -102,7 +102,7 @@ fn what_happens_is_kept() -> anyhow::Result<()> {
     ensure!(counts.seen == counts.emitted && counts.ring_full == 0, "{counts:?}");
 
     second.probes.detach()?;
-    // The kernel lets go of what was pinned when every processor has come by (`bpf_free_inode`).
+    // The kernel lets go of what was pinned when every processor has come by (RCU).
     let mut is_told = || -> anyhow::Result<bool> {
         let after = run(&pod, &exits("5"))?;
         second.read()?;

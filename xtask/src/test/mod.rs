@@ -30,8 +30,8 @@ mod levels;
 /// A test on a kernel that fails is tried once more, and named at the end with what it said first.
 ///
 /// A level that fails does not stop the next. A level that this machine cannot run (no root, no
-/// Go, no Debian system) says so and counts as skipped. From nothing it takes half an hour on two
-/// processors, later about ten minutes; the last line is `N passed, N failed, N skipped`.
+/// Go, no Debian system) says so and counts as skipped. From nothing it takes forty minutes on two
+/// processors, later half of that; the last line is `N passed, N failed, N skipped`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --fast\n  \
     cargo xtask test --only kernel -- spawn_is")]

@@ -22,15 +22,15 @@ mod boot;
 mod cpio;
 mod initramfs;
 
-/// The tests take one to three minutes under emulation, more on a busy machine; after this it hangs.
+/// All tests take five to ten minutes under emulation, more on a busy machine; after this it hangs.
 const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Runs the kernel tests on other kernels, in virtual machines.
 ///
 /// Builds `lynceus` and the kernel tests statically, packs them with busybox into an initramfs and
 /// boots it on packaged kernels in QEMU's software emulation. No root, no KVM, nothing installed;
-/// sets up what is missing (see `cargo xtask setup`). The first build takes a few minutes, a
-/// machine about a minute. The serial console of each is in target/vm/SERIES.log, or SERIES-ARCH.log.
+/// sets up what is missing (see `cargo xtask setup`). The first build takes a few minutes, all
+/// machines half an hour. The serial console of each is in target/vm/SERIES.log, or SERIES-ARCH.log.
 /// Tests that need a program which busybox is not leave themselves out and say so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  cargo xtask vm\n  cargo xtask vm --kernel 5.10 -- exec_\n  \
