@@ -1,7 +1,7 @@
 //! Layouts of RFC 9113 §4.1 and §6: the nine bytes before a frame's payload, and what the payloads
 //! hold that is read at all.
 
-use crate::reader::Reader;
+use crate::{protocol::Failure, reader::Reader};
 
 pub(crate) const HEADER_LEN: usize = 9;
 
@@ -188,6 +188,16 @@ pub(super) fn header_table_size(payload: &[u8]) -> Option<u32> {
         }
     }
     size
+}
+
+/// What RST_STREAM means; `None` is one whose code was lost.
+pub(super) fn failure(code: Option<ErrorCode>) -> Failure {
+    match code {
+        Some(ErrorCode::CANCEL) => Failure::Cancelled,
+        Some(ErrorCode::REFUSED_STREAM) => Failure::Refused,
+        Some(ErrorCode(_)) => Failure::Reset,
+        None => Failure::Lost,
+    }
 }
 
 #[cfg(test)]

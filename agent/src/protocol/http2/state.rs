@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     Upgrade,
     block::{Block, Gathering, Opening, Purpose, Unusable},
-    frame::{self, ErrorCode, Header, Kind, StreamId},
+    frame::{self, Header, Kind, StreamId},
     head::Fields,
     hpack::Decoder,
     limit::{Counts, MAX_DOUBT_NS},
@@ -227,7 +227,7 @@ impl State {
                 }
             }
             Kind::RST_STREAM => {
-                let failure = failure(payload.ok().and_then(frame::error_code));
+                let failure = frame::failure(payload.ok().and_then(frame::error_code));
                 self.counts.frames_unread += u64::from(payload.is_err());
                 self.finish(frame.stream, failure, out);
             }
@@ -320,16 +320,14 @@ impl State {
     fn request(&mut self, id: StreamId, fields: Option<Fields>, times: Times, out: &mut Out<'_>) {
         let is_new = id.is_clients() && id > self.last_request;
         self.last_request = self.last_request.max(id);
-        let Some(fields) = fields else {
-            self.counts.requests_unreadable += 1;
-            self.may_miss_request();
-            return;
-        };
-        if !is_new {
-            self.counts.requests_unmatched += 1;
-            return;
+        match fields {
+            Some(fields) if is_new => self.open_stream(id, fields, times, out),
+            Some(_) => self.counts.requests_unmatched += 1,
+            None => {
+                self.counts.requests_unreadable += 1;
+                self.may_miss_request();
+            }
         }
-        self.open_stream(id, fields, times, out);
         if self.goaway.response.is_some_and(|last| id > last) {
             self.finish(id, Failure::GoAway, out);
         }
@@ -398,15 +396,5 @@ impl State {
     fn finish(&mut self, id: StreamId, reason: Failure, out: &mut Out<'_>) {
         let stream = self.streams.remove(id);
         out.exchanges.extend(stream.map(|stream| stream.finish(reason, out.time)));
-    }
-}
-
-/// What RST_STREAM means; `None` is one whose code was lost.
-fn failure(code: Option<ErrorCode>) -> Failure {
-    match code {
-        Some(ErrorCode::CANCEL) => Failure::Cancelled,
-        Some(ErrorCode::REFUSED_STREAM) => Failure::Refused,
-        Some(ErrorCode(_)) => Failure::Reset,
-        None => Failure::Lost,
     }
 }
