@@ -1,6 +1,8 @@
 //! A real OpenTelemetry Collector gets exactly the spans that `--out` wrote, and the metrics that `/metrics`
 //! shows. Needs root and the Collector that `cargo xtask setup` builds.
 
+#[path = "collector/certified.rs"]
+mod certified;
 #[path = "collector/peer.rs"]
 mod peer;
 #[path = "collector/pushed.rs"]
@@ -27,11 +29,13 @@ const SCRIPT: &str = "seq 3 | cat >/dev/null; for i in 1 2 3 4; do /bin/true; do
 
 fn main() -> ExitCode {
     type Body = fn() -> anyhow::Result<()>;
-    let tests: [(&str, Body); 7] = [
+    let tests: [(&str, Body); 9] = [
         ("what_arrives_by_grpc_is_what_was_written", by_grpc),
         ("what_arrives_by_http_is_what_was_written", by_http),
         ("compressed_requests_arrive", compressed),
         ("standard_variables_say_where_to", by_variables),
+        ("certificates_of_a_private_authority_by_grpc", certified::by_grpc),
+        ("certificates_of_a_private_authority_by_http", certified::by_http),
         ("a_call_of_grpc_is_seen", grpc_is_seen),
         ("metrics_of_the_agent_arrive_by_grpc", pushed::by_grpc),
         ("metrics_of_the_agent_arrive_by_http", pushed::by_http),

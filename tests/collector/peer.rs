@@ -51,12 +51,26 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
-        let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("collector/config.yaml");
+        Self::configured(folder, |_| {})
+    }
+
+    /// One that speaks TLS, with what is there of certificates and keys.
+    pub(crate) fn start_with_certificates(
+        folder: &Path,
+        certificates: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::configured(folder, |collector| {
+            collector.arg("--config").arg(file("tls.yaml")).env("CERTIFICATES", certificates);
+        })
+    }
+
+    fn configured(folder: &Path, prepare: impl Fn(&mut Command)) -> anyhow::Result<Self> {
         let (grpc, http) = (free_address()?, free_address()?);
         let (file, metrics) = (folder.join("theirs.jsonl"), folder.join("metrics.jsonl"));
-        let child = Command::new(collector().context("no Collector")?)
-            .arg("--config")
-            .arg(configuration)
+        let mut collector = Command::new(collector().context("no Collector")?);
+        collector.arg("--config").arg(self::file("config.yaml"));
+        prepare(&mut collector);
+        let child = collector
             .env("OTLP_GRPC", &grpc)
             .env("OTLP_HTTP", &http)
             .env("OUT", &file)
@@ -95,6 +109,10 @@ impl Peer {
         self.running.end()?;
         self.metrics()
     }
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("collector").join(name)
 }
 
 pub(crate) fn free_address() -> anyhow::Result<String> {

@@ -58,7 +58,9 @@ pub struct DoctorOptions {
                   what detail. A change counts within seconds.\n\n\
                   Meant to run as a DaemonSet with hostPID and the host's /sys/fs/cgroup; its service \
                   account may get, list and watch pods and namespaces.",
-    after_long_help = "Environment: OTEL_EXPORTER_OTLP_* say where and how to export (and \
+    after_long_help = "Environment: OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS, _TIMEOUT, \
+                       _COMPRESSION, _CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY say where and \
+                       how to export (and \
                        OTEL_TRACES_EXPORTER=none not to), OTEL_TRACES_SAMPLER which traces, \
                        OTEL_RESOURCE_ATTRIBUTES what to say of all, NODE_NAME the node, LYNCEUS_* any \
                        option. Metrics are pushed to OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, and with \
@@ -182,6 +184,8 @@ pub enum DetailOption {
     after_long_help = "Environment:\n  \
         OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, …_PROTOCOL, …_HEADERS,\n  \
         …_TIMEOUT, …_COMPRESSION   where and how to export; --otlp comes first\n  \
+        …_CERTIFICATE, …_CLIENT_CERTIFICATE, …_CLIENT_KEY   files of PEM, for https:// with an authority of \
+        your own\n  \
         OTEL_TRACES_EXPORTER=none  do not export, whatever the other variables say\n  \
         OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES   what the spans say they are of\n  \
         OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG  which traces to keep\n  \

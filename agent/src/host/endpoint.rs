@@ -2,7 +2,7 @@
 //!
 //! Variables and their precedence: OpenTelemetry specification, "OTLP Exporter".
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use tonic::transport::Uri;
 
@@ -21,6 +21,23 @@ pub struct Endpoint {
     pub headers: Vec<(String, String)>,
     pub timeout: Duration,
     pub compression: Compression,
+    pub tls: Tls,
+}
+
+/// Files in the form of PEM, for `https://`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Who has to have signed the other end's certificate; `None` for the public authorities.
+    pub authority: Option<PathBuf>,
+    pub client: Option<Client>,
+}
+
+/// Who we are to the other end, where that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// With what stands between it and its authority.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +204,7 @@ impl Variables<'_> {
             headers: self.headers()?,
             timeout: self.timeout()?,
             compression: self.compression()?,
+            tls: self.tls()?,
         })
     }
 
@@ -219,6 +237,20 @@ impl Variables<'_> {
         let parsed = value.trim().parse().map(Duration::from_millis).ok();
         let wanted = "a number of milliseconds";
         parsed.ok_or(ConfigError::Variable { name, value, wanted })
+    }
+
+    fn tls(self) -> Result<Tls, ConfigError> {
+        let path = |(_, value): (String, String)| PathBuf::from(value);
+        let wanted = "enough: a client has a certificate and a key";
+        let alone = |(name, value)| ConfigError::Variable { name, value, wanted };
+        let client = match (self.get("CLIENT_CERTIFICATE"), self.get("CLIENT_KEY")) {
+            (Some(certificate), Some(key)) => {
+                Some(Client { certificate: path(certificate), key: path(key) })
+            }
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => return Err(alone(one)),
+        };
+        Ok(Tls { authority: self.get("CERTIFICATE").map(path), client })
     }
 
     fn compression(self) -> Result<Compression, ConfigError> {
@@ -334,6 +366,7 @@ mod tests {
             ("TIMEOUT", "soon"),
             ("COMPRESSION", "lzma"),
             ("HEADERS", "nonsense"),
+            ("CLIENT_KEY", "/key"),
         ] {
             let any = format!("OTEL_EXPORTER_OTLP_{variable}");
             fails(spans, &[(&any, value)], &any);

@@ -92,6 +92,11 @@ mod tests {
         );
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "no header=x");
         check(&[(ENDPOINT, "http://collector:4317"), headers], &["setting up the client"]);
+        let nobody = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere");
+        check(&[(ENDPOINT, "http://collector:4317"), nobody], &[]);
+        for port in [4317, 4318] {
+            check(&[(ENDPOINT, &format!("https://collector:{port}")), nobody], &["/nowhere"]);
+        }
         let sampler = ("OTEL_TRACES_SAMPLER", "xray");
         check(&[sampler, ("OTEL_RESOURCE_ATTRIBUTES", "x")], &["xray", "RESOURCE_ATTRIBUTES"]);
         let compression = ("OTEL_EXPORTER_OTLP_COMPRESSION", "lzma");

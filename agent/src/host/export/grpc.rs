@@ -9,11 +9,11 @@ use tonic::{
     codec::CompressionEncoding,
     codegen::http::uri::PathAndQuery,
     metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap},
-    transport::{Channel, ClientTlsConfig},
+    transport::Channel,
 };
 use tonic_prost::ProstCodec;
 
-use super::{Accepted, ExportError, Payload};
+use super::{Accepted, ExportError, Payload, tls};
 use crate::host::{
     clocks::Deadline,
     endpoint::{Compression, Endpoint},
@@ -44,7 +44,7 @@ impl<P: Payload> Grpc<P> {
             .map_err(|error| failed(error.into()))?
             .connect_timeout(endpoint.timeout);
         if endpoint.url.starts_with("https://") {
-            let tls = ClientTlsConfig::new().with_enabled_roots();
+            let tls = tls::grpc(&endpoint.tls).map_err(|error| failed(error.into()))?;
             channel = channel.tls_config(tls).map_err(|error| failed(error.into()))?;
         }
         // A lazy channel spawns its worker, for which it must find a runtime.

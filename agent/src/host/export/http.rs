@@ -6,7 +6,10 @@ use flate2::{Compression as Level, write::GzEncoder};
 use prost::Message as _;
 use ureq::Agent;
 
-use super::{Accepted, ExportError, Payload};
+use super::{
+    Accepted, ExportError, Payload,
+    tls::{self, TlsError},
+};
 use crate::host::{
     clocks::Deadline,
     endpoint::{Compression, Endpoint},
@@ -19,13 +22,18 @@ pub(super) struct Http<P> {
 }
 
 impl<P: Payload> Http<P> {
-    pub(super) fn new(endpoint: &Endpoint) -> Self {
+    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ExportError> {
+        let failed = |error: TlsError| ExportError::Client {
+            endpoint: endpoint.url.clone(),
+            source: error.into(),
+        };
         let config = Agent::config_builder()
+            .tls_config(tls::http(&endpoint.tls).map_err(failed)?)
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("OTel-OTLP-Exporter-Lynceus/", env!("CARGO_PKG_VERSION")));
         let (agent, endpoint) = (config.build().into(), endpoint.clone());
-        Self { agent, endpoint, payload: PhantomData }
+        Ok(Self { agent, endpoint, payload: PhantomData })
     }
 
     pub(super) fn send(

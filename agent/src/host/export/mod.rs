@@ -3,6 +3,7 @@
 mod grpc;
 mod http;
 mod payload;
+mod tls;
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ impl<P: Payload> Exporter<P> {
     pub fn new(endpoint: &Endpoint) -> Result<Self, ExportError> {
         let client = match endpoint.protocol {
             Protocol::Grpc => Client::Grpc(Box::new(Grpc::new(endpoint)?)),
-            Protocol::HttpProtobuf => Client::Http(Http::new(endpoint)),
+            Protocol::HttpProtobuf => Client::Http(Http::new(endpoint)?),
         };
         let seldom = Seldom::default();
         Ok(Self { client, down: false, is_told: false, seldom, sent: 0, lost: 0, error: None })
