@@ -5,8 +5,8 @@ use std::{
     hash::Hash,
 };
 
-/// That are remembered; the oldest are forgotten first.
-const MAX_DECIDED: usize = 16 * 1024;
+/// How many are remembered; the oldest are forgotten first.
+const MAX_RECENT: usize = 16 * 1024;
 
 /// The last so many that were inserted.
 #[derive(Debug)]
@@ -27,10 +27,16 @@ impl<T: Copy + Eq + Hash> Recent<T> {
         if self.members.insert(member) {
             self.order.push_back(member);
         }
-        if self.order.len() > MAX_DECIDED
+        if self.order.len() > MAX_RECENT
             && let Some(oldest) = self.order.pop_front()
         {
             self.members.remove(&oldest);
+        }
+    }
+
+    pub(super) fn remove(&mut self, member: &T) {
+        if self.members.remove(member) {
+            self.order.retain(|one| one != member);
         }
     }
 
@@ -44,10 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_decisions_are_remembered_and_no_more() {
+    fn the_last_are_remembered_and_no_more() {
         let mut recent = Recent::default();
         (0..20_000).for_each(|one| recent.insert(one));
-        assert_eq!((recent.members.len(), recent.order.len()), (MAX_DECIDED, MAX_DECIDED));
+        assert_eq!((recent.members.len(), recent.order.len()), (MAX_RECENT, MAX_RECENT));
         assert!(recent.contains(&19_999) && !recent.contains(&0));
     }
 }

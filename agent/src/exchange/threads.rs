@@ -8,9 +8,9 @@
 //!
 //! Where a table is full, nothing is said of the program either.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 
-use super::{Exchange, Peer, programs, translated::Likeness};
+use super::{Exchange, Peer, programs, recent::Recent, translated::Likeness};
 use crate::{
     event::{BootNanos, ConnectionId, Ends, Exec, Role, TaskId},
     propagation::Context,
@@ -18,8 +18,6 @@ use crate::{
 
 /// Threads that serve or ask at one time.
 const MAX_THREADS: usize = 16 * 1024;
-/// Programs of which is remembered that they interleave; the oldest are forgotten first.
-const MAX_INTERLEAVING: usize = 16 * 1024;
 
 /// The request that a process served when it made one of its own: what its span is derived from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +51,14 @@ struct Work {
 #[derive(Debug, Default)]
 pub(super) struct Threads {
     work: HashMap<Thread, Work>,
-    interleaving: HashSet<TaskId>,
-    /// Oldest first; every member of `interleaving` is in it.
-    order: VecDeque<TaskId>,
+    /// Programs that interleave.
+    interleaving: Recent<TaskId>,
 }
 
 impl Threads {
     /// A process begins another program.
     pub(super) fn exec(&mut self, exec: &Exec<'_>) {
-        if self.interleaving.remove(&exec.process) {
-            self.order.retain(|one| *one != exec.process);
-        }
+        self.interleaving.remove(&exec.process);
         if programs::interleaves(exec) {
             self.interleaves(exec.process);
         }
@@ -71,14 +66,7 @@ impl Threads {
 
     /// From now on nothing is said of the program.
     pub(super) fn interleaves(&mut self, owner: TaskId) {
-        if self.interleaving.insert(owner) {
-            self.order.push_back(owner);
-        }
-        if self.order.len() > MAX_INTERLEAVING
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.interleaving.remove(&oldest);
-        }
+        self.interleaving.insert(owner);
     }
 
     /// The thread read a request.
