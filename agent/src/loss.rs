@@ -2,7 +2,7 @@
 
 use crate::{
     decode::DecodeError,
-    event::{Beyond, CloseReason, Event},
+    event::{Beyond, CloseReason, Closed, Head},
     protocol::http2,
 };
 
@@ -130,13 +130,14 @@ pub struct Unfollowed {
 }
 
 impl Unfollowed {
-    pub fn heed(&mut self, event: &Event<'_>) {
-        if let Event::Head(head) = event {
-            self.heads_cut += u64::from(head.is_cut);
-        } else if let Event::Closed(closed) = event {
-            let is_out_of_step = closed.reason == CloseReason::OutOfStep;
-            self.connections_out_of_step += u64::from(is_out_of_step);
-        }
+    pub fn head(&mut self, head: &Head<'_>) {
+        self.heads_cut += u64::from(head.is_cut);
+    }
+
+    /// Of one that spoke HTTP: what began alike, and was something else, has nothing to follow.
+    pub fn closed(&mut self, closed: &Closed) {
+        let is_out_of_step = closed.reason == CloseReason::OutOfStep;
+        self.connections_out_of_step += u64::from(is_out_of_step);
     }
 
     /// By the name that it is told under.

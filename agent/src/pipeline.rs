@@ -87,7 +87,6 @@ impl Pipeline {
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Vec<CleanSpan>) {
-        self.ledger.unfollowed.heed(&event);
         let released = match event {
             Event::Chunk(chunk) => {
                 let orphaned = self.gather.chunk(chunk).0;
@@ -99,10 +98,18 @@ impl Pipeline {
                 self.correlator.connected(&connection);
                 self.exchanges.connection(&connection, &mut self.told)
             }
-            Event::Head(head) => self.exchanges.head(&head, &mut self.told),
+            Event::Head(head) => {
+                self.ledger.unfollowed.head(&head);
+                self.exchanges.head(&head, &mut self.told)
+            }
             Event::Frames(frames) => self.exchanges.frames(&frames, &mut self.told),
             Event::End(end) => self.exchanges.end(&end, &mut self.told),
-            Event::Closed(closed) => self.exchanges.closed(&closed, &mut self.told),
+            Event::Closed(closed) => {
+                if self.exchanges.speaks(closed.connection) {
+                    self.ledger.unfollowed.closed(&closed);
+                }
+                self.exchanges.closed(&closed, &mut self.told)
+            }
             // They are of no span.
             Event::CgroupMade(_) | Event::CgroupGone(_) => {
                 self.ledger.exported += 1;

@@ -299,6 +299,12 @@ impl Exchanges {
         self.release(out, Released::default(), end.time)
     }
 
+    /// Whether HTTP was spoken on it: what begins alike may be something else.
+    pub fn speaks(&self, connection: ConnectionId) -> bool {
+        let conversation = self.conversations.get(&connection);
+        conversation.is_some_and(|conversation| conversation.announced.is_some())
+    }
+
     pub fn closed(&mut self, closed: &Closed, out: &mut Vec<Told>) -> Released {
         let Some(mut conversation) = self.conversations.remove(&closed.connection) else {
             return Released { unpaired: 1, ..Released::default() };

@@ -46,21 +46,11 @@ impl Hold {
         if self.bytes.saturating_add(record.len()) > MAX_BYTES {
             return Err(Full);
         }
-        match event {
-            Event::Connection(connection) => {
-                self.connections.insert(connection.connection, cgroup_id);
-            }
-            Event::Closed(closed) => {
-                self.connections.remove(&closed.connection);
-            }
-            Event::Chunk(_)
-            | Event::Exec(_)
-            | Event::Exit(_)
-            | Event::Head(_)
-            | Event::Frames(_)
-            | Event::End(_)
-            | Event::CgroupMade(_)
-            | Event::CgroupGone(_) => {}
+        match (connection(event), event) {
+            (Some(ended), Event::Closed(_)) => drop(self.connections.remove(&ended)),
+            // What begins like frames may turn out to be none: then nothing announces the connection.
+            (Some(seen), _) => drop(self.connections.insert(seen, cgroup_id)),
+            (None, _) => {}
         }
         self.bytes += record.len();
         self.records += 1;
@@ -131,8 +121,42 @@ pub(super) fn connection(event: &Event<'_>) -> Option<ConnectionId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{decode::decode, record::tests::exec_record};
+    use crate::{
+        decode::decode,
+        event::{CloseReason, Closed, Frames, Way},
+        record::tests::{exec_record, task},
+    };
 
+    #[test]
+    fn the_end_of_a_connection_is_held_where_anything_of_it_is() {
+        const ID: ConnectionId = ConnectionId { sock: 7, since_ns: 1 };
+        let frames = Frames {
+            process: task(10),
+            owner: task(10),
+            connection: ID,
+            time: BootNanos(1),
+            way: Way::Sent,
+            offset: 0,
+            bytes: &[0],
+            counted: None,
+        };
+        let closed = Closed {
+            connection: ID,
+            reason: CloseReason::OutOfStep,
+            error: 0,
+            sent_body_bytes: 0,
+            received_body_bytes: 0,
+            last: BootNanos(2),
+            sent_cut: false,
+            received_cut: false,
+        };
+        let mut hold = Hold::default();
+        assert_eq!(hold.of_connection(ID), None);
+        assert_eq!(hold.push(5, &Event::Frames(frames), &[1], BootNanos(1)), Ok(()));
+        assert_eq!(hold.of_connection(ID), Some(5));
+        assert_eq!(hold.push(5, &Event::Closed(closed), &[2], BootNanos(2)), Ok(()));
+        assert_eq!(hold.of_connection(ID), None);
+    }
     #[test]
     fn so_much_is_held_and_no_more_until_some_is_taken() {
         const NOW: BootNanos = BootNanos(1);

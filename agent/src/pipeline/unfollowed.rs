@@ -85,3 +85,12 @@ fn a_connection_out_of_step_is_counted_and_has_no_more_spans() {
         check(&talk, call, &["http://there/a 200"], count);
     }
 }
+
+/// As the first byte that runc sends to its own child.
+#[test]
+fn what_begins_like_a_frame_and_is_none_is_not_counted() {
+    use Direction::{Received, Sent};
+    for first in [Sent, Received] {
+        check(&[(first, b"\0"), (first, b"no frame, nor a head")], 32, &[], Unfollowed::default());
+    }
+}
