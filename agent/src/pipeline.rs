@@ -4,6 +4,7 @@
 //! every step.
 
 mod containers;
+mod exchanges;
 
 use std::collections::HashSet;
 
@@ -12,11 +13,10 @@ use crate::{
     correlate::{Correlator, Of, Root},
     decode::decode,
     environ::{self, AllowList},
-    event::{BootNanos, ConnectionId, Event, Exec, Exit, Left, Role, TaskId},
-    exchange::{Exchange, Exchanges, Limits, Released, Told},
+    event::{BootNanos, ConnectionId, Event, Exec, Exit, Left},
+    exchange::{Exchanges, Limits, Told},
     gather::Gather,
     loss::{Ledger, Loss},
-    protocol::export,
     redact::{CleanSpan, Redactor},
     sample::Sampler,
     span::Span,
@@ -150,42 +150,6 @@ impl Pipeline {
         }
     }
 
-    /// What came of a record of a connection.
-    fn told(&mut self, released: Released, out: &mut Vec<CleanSpan>) {
-        self.ledger.http2 += self.exchanges.take_http2_counts();
-        self.ledger.exported += u64::from(released.settled);
-        self.ledger.lose(Loss::Unpaired, u64::from(released.unpaired));
-        self.ledger.lose(Loss::TableFull, u64::from(released.refused));
-        self.ledger.lose(Loss::OverBudget, u64::from(released.over_budget));
-        let mut told = std::mem::take(&mut self.told);
-        for told in told.drain(..) {
-            match told {
-                Told::Exchange(exchange) if self.is_told_by_itself(&exchange) => {
-                    self.ledger.lose(Loss::Instrumented, u64::from(exchange.records));
-                }
-                Told::Exchange(exchange) => {
-                    self.ledger.malformed_contexts += u64::from(exchange.request.malformed_context);
-                    let placement = self.correlator.exchange(&exchange);
-                    let left_out = self.correlator.left_out(&placement, Of::Request);
-                    let span = self.assembler.exchange(*exchange, placement);
-                    self.complete_unless(left_out, span, out);
-                }
-                Told::Refused(connection)
-                    if self.is_instrumented(connection.owner, connection.time) =>
-                {
-                    self.ledger.lose(Loss::Instrumented, 1);
-                }
-                Told::Refused(connection) => {
-                    let placement = self.correlator.refused(&connection);
-                    let left_out = self.correlator.left_out(&placement, Of::Request);
-                    let span = self.assembler.refused(&connection, placement);
-                    self.complete_unless(left_out, span, out);
-                }
-            }
-        }
-        self.told = told;
-    }
-
     /// Time passed, and perhaps no record came.
     pub fn tick(&mut self, now: BootNanos, out: &mut Vec<CleanSpan>) {
         let released = self.exchanges.tick(now, &mut self.told);
@@ -201,24 +165,6 @@ impl Pipeline {
     ) {
         let released = self.exchanges.abandon(connections, now, &mut self.told);
         self.told(released, out);
-    }
-
-    fn is_told_by_itself(&mut self, exchange: &Exchange) -> bool {
-        let Exchange { role, owner, request_first, .. } = *exchange;
-        if self.instrumented == Instrumented::Leave && export::delivers_spans(&exchange.request) {
-            self.correlator.delivered(owner, role, request_first);
-            if let Some(client) = exchange.peer {
-                // It is told later, and has no span to stand below.
-                self.correlator.delivered(client.owner, Role::Client, request_first);
-            }
-        }
-        let is_told = role == Role::Client && exchange.request.context.is_some();
-        (is_told && self.instrumented == Instrumented::Leave)
-            || self.is_instrumented(owner, request_first)
-    }
-
-    fn is_instrumented(&self, owner: TaskId, at: BootNanos) -> bool {
-        self.instrumented == Instrumented::Leave && self.correlator.is_instrumented(owner, at)
     }
 
     fn complete(&mut self, span: Span, out: &mut Vec<CleanSpan>) {
