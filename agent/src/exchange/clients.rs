@@ -147,27 +147,13 @@ impl Clients {
         self.order.retain(|pair| known.contains_key(pair));
     }
 
-    /// Gives a server's exchange the client's, and likewise the one that a client's was made for: where
-    /// those are told.
-    pub(super) fn join(&self, exchange: &mut Exchange) {
-        let Some(served) = Served::of(exchange) else { return };
-        let Sight::Told(peer) = self.sight(&served) else { return };
-        match &mut exchange.cause {
-            Some(cause) => cause.peer = Some(peer),
-            None => exchange.peer = Some(peer),
-        }
-    }
-
     /// What is known of it at its client. A client may be gone before its request is read, but not before
     /// the server's connection was there.
     pub(super) fn sight(&self, served: &Served) -> Sight {
         let exact = self.by_ends.get(&served.client());
-        match exact.filter(|client| client.was_there(served.connection)) {
-            Some(client) => client.sight(served.ordinal),
-            None => {
-                self.translated(served).map_or(Sight::Nobody, |client| Sight::Told(client.peer))
-            }
-        }
+        let exact = exact.filter(|client| client.was_there(served.connection));
+        let client = exact.or_else(|| self.translated(served));
+        client.map_or(Sight::Nobody, |client| client.sight(served.ordinal))
     }
 
     /// Of a server that its client knows by another address: the only one with that end which asked this.

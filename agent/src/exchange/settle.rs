@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Ending, Exchange, Exchanges, Released, Told, conversation::Conversation};
+use super::{Ending, Exchanges, Released, Told, conversation::Conversation};
 use crate::event::{BootNanos, CloseReason, Closed, ConnectionId, TaskId};
 
 /// Later than everything.
@@ -114,11 +114,14 @@ impl Exchanges {
     /// Says what each was part of, and leaves out what is to wait, and what is beyond the budget: of how
     /// many records.
     fn place(&mut self, told: &mut Vec<Told>, now: BootNanos) -> u32 {
-        exchanges(told).for_each(|exchange| self.threads.over(exchange));
+        for one in told.iter_mut() {
+            if let Told::Exchange(exchange) = one {
+                self.threads.over(exchange);
+            }
+        }
         // Of those that waited that was said before.
         told.append(self.unjoined.given());
-        exchanges(told).for_each(|exchange| self.clients.join(exchange));
-        self.unjoined.keep(told, &self.clients, now);
+        self.unjoined.join(told, &self.clients, now);
         let mut over_budget = 0;
         told.retain_mut(|told| {
             let is_told = self.budgets.tells(told);
@@ -129,11 +132,4 @@ impl Exchanges {
         });
         over_budget
     }
-}
-
-fn exchanges(told: &mut [Told]) -> impl Iterator<Item = &mut Exchange> {
-    told.iter_mut().filter_map(|one| match one {
-        Told::Exchange(exchange) => Some(&mut **exchange),
-        Told::Refused(_) => None,
-    })
 }

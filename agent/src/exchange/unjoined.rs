@@ -13,7 +13,7 @@ use super::{
     Exchange, Told,
     clients::{Clients, Pair, Served, Sight},
 };
-use crate::event::{BootNanos, Connection, ConnectionId, Role, TaskId};
+use crate::event::{BootNanos, Connection, ConnectionId, TaskId};
 
 /// The age of a connection until which its client is awaited, and of an exchange until which its request is.
 pub(super) const AWAITED_NS: u64 = 200_000_000;
@@ -43,19 +43,25 @@ enum Awaits {
 }
 
 impl Unjoined {
-    /// Takes what is to wait out of `told`.
-    pub(super) fn keep(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
-        for one in std::mem::take(told) {
-            let Told::Exchange(exchange) = one else {
-                told.push(one);
+    /// Gives a server's exchange the client's, and likewise the one that a client's was made for, where those
+    /// are told. Takes what is to wait for that out of `told`.
+    pub(super) fn join(&mut self, told: &mut Vec<Told>, clients: &Clients, now: BootNanos) {
+        let mut at = 0;
+        while let Some(one) = told.get_mut(at) {
+            let awaits = match one {
+                Told::Exchange(exchange) => self.joined_or_awaits(exchange, clients, now),
+                Told::Refused(_) => None,
+            };
+            let Some(awaits) = awaits else {
+                at += 1;
                 continue;
             };
-            match self.awaits(&exchange, clients, now) {
-                Some(Awaits::Client(served)) => self.waiting.push_back((served, exchange)),
-                Some(Awaits::Request(client, served)) => {
-                    self.for_asked.push((client, (served, exchange)));
+            let Told::Exchange(exchange) = told.remove(at) else { continue };
+            match awaits {
+                Awaits::Client(served) => self.waiting.push_back((served, exchange)),
+                Awaits::Request(client, served) => {
+                    self.for_asked.push((client, (served, exchange)))
                 }
-                None => told.push(Told::Exchange(exchange)),
             }
         }
     }
@@ -65,18 +71,36 @@ impl Unjoined {
         &mut self.given
     }
 
-    fn awaits(&self, exchange: &Exchange, clients: &Clients, now: BootNanos) -> Option<Awaits> {
-        let served = unjoined(exchange)?;
+    /// For what it waits, where it is not known yet whether it has a client's exchange above it.
+    fn joined_or_awaits(
+        &self,
+        exchange: &mut Exchange,
+        clients: &Clients,
+        now: BootNanos,
+    ) -> Option<Awaits> {
+        let served = Served::of(exchange)?;
+        let (peer, context) = match &mut exchange.cause {
+            Some(cause) => (&mut cause.peer, &cause.context),
+            None => (&mut exchange.peer, &exchange.request.context),
+        };
+        // Where a header says what it stands below, it waits for nobody.
+        let is_wanted = context.is_none();
         let has_room = self.waiting.len() + self.for_held.len() < MAX_UNJOINED;
         let may_come = || served.is_young(now) || self.held.contains(&served.client());
         match clients.sight(&served) {
+            Sight::Told(found) => {
+                *peer = Some(found);
+                None
+            }
             Sight::Awaited(client)
-                if self.for_asked.len() < MAX_UNJOINED && is_young(exchange.last, now) =>
+                if is_wanted
+                    && self.for_asked.len() < MAX_UNJOINED
+                    && is_young(exchange.last, now) =>
             {
                 Some(Awaits::Request(client, served))
             }
-            Sight::Nobody if has_room && may_come() => Some(Awaits::Client(served)),
-            Sight::Told(_) | Sight::Awaited(_) | Sight::Untold | Sight::Nobody => None,
+            Sight::Nobody if is_wanted && has_room && may_come() => Some(Awaits::Client(served)),
+            Sight::Awaited(_) | Sight::Untold | Sight::Nobody => None,
         }
     }
 
@@ -155,17 +179,6 @@ impl Served {
 
 fn is_young(since: BootNanos, now: BootNanos) -> bool {
     now.0.saturating_sub(since.0) < AWAITED_NS
-}
-
-/// The request of which the client decides where this exchange stands, and is not known.
-fn unjoined(exchange: &Exchange) -> Option<Served> {
-    let is_known = match (exchange.role, &exchange.cause) {
-        (Role::Client, Some(cause)) => cause.peer.is_some() || cause.context.is_some(),
-        (Role::Server | Role::Client, _) => {
-            exchange.peer.is_some() || exchange.request.context.is_some()
-        }
-    };
-    if is_known { None } else { Served::of(exchange) }
 }
 
 #[cfg(test)]

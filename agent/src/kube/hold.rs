@@ -157,6 +157,7 @@ mod tests {
         assert_eq!(hold.push(5, &Event::Closed(closed), &[2], BootNanos(2)), Ok(()));
         assert_eq!(hold.of_connection(ID), None);
     }
+
     #[test]
     fn so_much_is_held_and_no_more_until_some_is_taken() {
         const NOW: BootNanos = BootNanos(1);
